@@ -1,0 +1,37 @@
+"""What every test can rely on: Hypothesis profiles, a clean environment, and given data if there is some."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadlines, and no complaint about slow generation: nothing here measures time, and machines are shared.
+_common = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", _common, max_examples=50, stateful_step_count=25)
+settings.register_profile("ci", _common, max_examples=200, stateful_step_count=50)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_machine() -> Iterator[None]:
+    """No test finds a store or a key of whoever runs it, except the one that it names itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CONSENTPROFILE_")]:
+            if name != "CONSENTPROFILE_DATA":
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def given_data() -> Path:
+    """The folder of input that the project does not ship; the test is skipped where there is none."""
+    folder = os.environ.get("CONSENTPROFILE_DATA")
+    if not folder:
+        pytest.skip("needs the folder of given data: set CONSENTPROFILE_DATA")
+    if not Path(folder).is_dir():
+        pytest.fail("CONSENTPROFILE_DATA names no folder")
+    return Path(folder)
