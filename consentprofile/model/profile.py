@@ -1,0 +1,228 @@
+"""The profile: the deterministic fold of one account's events for one purpose. It is computed, never stored.
+
+Same facts, same profile: neither the order of arrival nor repetition, batching or splitting makes a difference.
+What the stored precision cannot support is None, never guessed. docs/profile.md defines each part in plain words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from consentprofile import canonical
+from consentprofile.model import journey
+from consentprofile.model.calendar import Calendar
+from consentprofile.model.event import Recorded, Value
+from consentprofile.model.policy import RESERVED_FIELDS, AmountField, EnumField, Policy, Precision, Purpose, TokenField
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# One calendar for each time zone: it remembers the days that it has met.
+_calendar = lru_cache(maxsize=32)(Calendar)
+
+
+class Device(journey.Withheld, frozen=True, kw_only=True):
+    """A device: the platforms it was seen on, by name, and when it was seen first and last (see :class:`Profile`)."""
+
+    platforms: tuple[str, ...]
+    first_seen: datetime
+    last_seen: datetime
+
+
+class Stated(journey.Withheld, frozen=True, kw_only=True):
+    """The last value of a field, and the local day it is of.
+
+    ``value`` is None where the last hour, day or month with the field holds different values, for which of them came
+    last is not known; with precision second the order of events decides. ``on`` is None with precision month.
+    """
+
+    value: Value | None
+    on: date | None
+
+
+class Profile(journey.Withheld, frozen=True, kw_only=True):
+    """What one account's events for one purpose add up to.
+
+    Times are aware, in UTC, and begin what the precision knows: with precision day ``first_seen`` is the beginning of
+    the day in ``time_zone``. Days are local days of ``time_zone``. Mappings are sorted by name, ``devices`` (keyed by
+    the token's digest in hex) by first seen and digest. Only what occurred is in a mapping. ``sessions`` is None unless
+    the precision is second; ``active_days`` and ``interests`` are None with precision month.
+
+    ``msgspec.json.encode(profile)`` gives its JSON, and ``msgspec.json.decode(text, type=Profile)`` the profile again.
+    """
+
+    purpose: str
+    precision: Precision
+    time_zone: str
+    events: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    active_days: int | None
+    kinds: Mapping[str, int]
+    channels: Mapping[str, int]
+    platforms: Mapping[str, int]
+    devices: Mapping[str, Device]
+    sessions: journey.Sessions | None
+    path: tuple[journey.Step, ...]
+    path_cut: int
+    interests: Mapping[str, Mapping[str, int]] | None
+    preferences: Mapping[str, Stated]
+    last: Mapping[str, Stated]
+
+
+def dedupe(events: Iterable[Recorded]) -> list[Recorded]:
+    """Each event once, by (time, canonical content, id).
+
+    Of events with one id the one with the smallest canonical encoding stays, whatever else they say.
+    """
+    given = list(events)
+    by_id = {event.id: event for event in given}
+    if len(by_id) != len(given):
+        by_id = {}
+        for event in given:
+            known = by_id.setdefault(event.id, event)
+            if known is not event and _encoding(event) < _encoding(known):
+                by_id[event.id] = event
+    kept = list(by_id.values())
+    # The order of Recorded raises where one field holds a text here and a number there (its declaration changed).
+    # _order agrees with it wherever it does not raise and is total, so both sorts can only end in the same order.
+    try:
+        kept.sort()
+    except TypeError:
+        kept.sort(key=_order)
+    return kept
+
+
+def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profile:
+    """The profile of ``events``, all of one account, for ``purpose``.
+
+    Repeats are dropped, and of the rest only the newest ``purpose.keep`` count. Times finer than the purpose's
+    precision are shown no finer than it. Fields that the policy does not declare are passed over. Retention is not
+    judged here: events that are past it must not be handed in.
+    """
+    kept = dedupe(events)
+    if len(kept) > purpose.keep:
+        del kept[: len(kept) - purpose.keep]
+    precision = purpose.precision
+    calendar = _calendar(policy.time_zone)
+    times = [event.at for event in kept]
+    if precision != "second":
+        times = [calendar.floor(at, precision) for at in times]
+    days = None if precision == "month" else [calendar.day_number(at) for at in times]
+    meetings = [_meeting(at, event) for at, event in zip(times, kept, strict=True)]
+    steps, steps_cut = journey.path(meetings)
+    preferences, last = _last_values(kept, times, days, policy, precision)
+    return Profile(
+        purpose=purpose.name,
+        precision=precision,
+        time_zone=policy.time_zone,
+        events=len(kept),
+        first_seen=_moment(times[0]) if times else None,
+        last_seen=_moment(times[-1]) if times else None,
+        active_days=None if days is None else len(set(days)),
+        kinds=_sorted_counts([event.kind for event in kept]),
+        channels=_sorted_counts([channel for _, channel, _ in meetings if channel is not None]),
+        platforms=_sorted_counts([platform for _, _, platform in meetings if platform is not None]),
+        devices=_devices(kept, meetings),
+        sessions=journey.sessions(times) if precision == "second" else None,
+        path=steps,
+        path_cut=steps_cut,
+        interests=None if days is None else _interests(kept, days, policy),
+        preferences=preferences,
+        last=last,
+    )
+
+
+def _encoding(event: Recorded) -> bytes:
+    """The canonical bytes of what an event says, its id apart."""
+    return canonical.pack((event.at, event.kind, event.fields))
+
+
+def _order(event: Recorded) -> tuple[int, str, tuple[tuple[str, bool, Value], ...], bytes]:
+    """The order of :class:`Recorded`, made total: numbers and booleans before texts."""
+    fields = tuple((name, isinstance(value, str), value) for name, value in event.fields)
+    return event.at, event.kind, fields, event.id
+
+
+def _moment(at: int) -> datetime:
+    return _EPOCH + timedelta(seconds=at)
+
+
+def _sorted_counts(names: list[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
+def _meeting(at: int, event: Recorded) -> journey.Meeting:
+    channel = platform = None
+    for name, value in event.fields:
+        if name == "channel":
+            channel = str(value)
+        elif name == "platform":
+            platform = str(value)
+    return at, channel, platform
+
+
+def _devices(kept: Sequence[Recorded], meetings: Sequence[journey.Meeting]) -> dict[str, Device]:
+    """Devices by digest, in the order of first seen and digest."""
+    seen: dict[str, tuple[int, int, set[str]]] = {}  # first, last, platforms
+    for event, (at, _, platform) in zip(kept, meetings, strict=True):
+        for name, value in event.fields:
+            if name == "device":
+                first, _, platforms = seen.get(str(value)) or (at, at, set())
+                if platform is not None:
+                    platforms.add(platform)
+                seen[str(value)] = first, at, platforms
+    return {
+        digest: Device(platforms=tuple(sorted(platforms)), first_seen=_moment(first), last_seen=_moment(latest))
+        for digest, (first, latest, platforms) in sorted(seen.items(), key=lambda item: (item[1][0], item[0]))
+    }
+
+
+def _interests(kept: Sequence[Recorded], days: Sequence[int], policy: Policy) -> dict[str, dict[str, int]]:
+    """Distinct days by value by field. ``days`` never fall, so that the newest day of a value tells a new one."""
+    names = {field.name for field in policy.field_list if isinstance(field, EnumField)}.difference(RESERVED_FIELDS)
+    newest: dict[tuple[str, Value], int] = {}
+    counts: dict[tuple[str, Value], int] = {}
+    for event, day in zip(kept, days, strict=True):
+        for pair in event.fields:
+            if pair[0] in names and newest.get(pair) != day:
+                newest[pair] = day
+                counts[pair] = counts.get(pair, 0) + 1
+    result: dict[str, dict[str, int]] = {}
+    for (name, value), count in sorted(counts.items(), key=lambda item: (item[0][0], str(item[0][1]))):
+        result.setdefault(name, {})[str(value)] = count
+    return result
+
+
+def _last_values(
+    kept: Sequence[Recorded], times: Sequence[int], days: Sequence[int] | None, policy: Policy, precision: Precision
+) -> tuple[dict[str, Stated], dict[str, Stated]]:
+    """The last values of preferences, and of the other fields that have no part of the profile to themselves."""
+    newest = {name: index for index, event in enumerate(kept) for name, _ in event.fields}
+    preferences: dict[str, Stated] = {}
+    last: dict[str, Stated] = {}
+    for field in sorted(policy.field_list, key=lambda field: field.name):
+        place = newest.get(field.name)
+        if place is None or field.name in RESERVED_FIELDS:
+            continue
+        value: Value | None = dict(kept[place].fields)[field.name]
+        if precision != "second" and _is_disputed(kept, times, place, field.name):
+            value = None
+        stated = Stated(value=value, on=None if days is None else Calendar.day_of(days[place]))
+        preferred = not isinstance(field, AmountField | TokenField) and field.preference
+        (preferences if preferred else last)[field.name] = stated
+    return preferences, last
+
+
+def _is_disputed(kept: Sequence[Recorded], times: Sequence[int], place: int, name: str) -> bool:
+    """Whether other events of the time of event ``place``, the newest that carries ``name``, say something else."""
+    value = dict(kept[place].fields)[name]
+    index = place - 1
+    while index >= 0 and times[index] == times[place]:
+        if dict(kept[index].fields).get(name, value) != value:
+            return True
+        index -= 1
+    return False

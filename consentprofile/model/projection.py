@@ -1,0 +1,171 @@
+"""Minimization: what of an event a purpose may keep. It happens before sealing, and it is pure.
+
+A policy is compiled once into a :class:`Projector`. :meth:`Projector.check` refuses what the policy does not declare;
+:meth:`Projector.project` answers, for one purpose, the kept fields or None. Strings of closed vocabularies become
+their position in the policy here, so nothing after this point knows the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, TypeAlias
+
+from consentprofile.errors import InvalidEvent
+from consentprofile.model.event import Event, Value
+from consentprofile.model.policy import (
+    AmountField,
+    BooleanField,
+    EnumField,
+    Field,
+    IntegerField,
+    Policy,
+    TokenField,
+)
+
+FUTURE_SECONDS: Final = 300
+"""How far ahead of the store's clock an event may be: clocks of servers differ."""
+
+MAXIMUM_TOKEN_BYTES: Final = 256
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
+
+Encoder: TypeAlias = Callable[[Value], int | bool | str]
+
+
+class Checked(NamedTuple):
+    """An event that the policy declares. ``values`` are (field number, encoded value), ascending; tokens as given."""
+
+    kind: int
+    at: int
+    values: list[tuple[int, int | bool | str]]
+    sensitive: frozenset[tuple[int, int]]
+
+
+class _KindPlan(NamedTuple):
+    number: int
+    fields: dict[str, tuple[int, Encoder]]
+
+
+class _PurposePlan(NamedTuple):
+    kept: list[frozenset[int] | None]
+    """By kind number: the field numbers kept, or None where the kind is not collected."""
+    sensitive: frozenset[tuple[int, int]]
+
+
+class Projector:
+    """The compiled rules of one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        numbers = {field.name: number for number, field in enumerate(policy.field_list)}
+        encoders = [_encoder(field) for field in policy.field_list]
+        self.tokens: Final = {
+            number: field.name for number, field in enumerate(policy.field_list) if isinstance(field, TokenField)
+        }
+        self._kinds = {
+            kind.name: _KindPlan(number, {name: (numbers[name], encoders[numbers[name]]) for name in kind.fields})
+            for number, kind in enumerate(policy.kind_list)
+        }
+        self._sensitive = frozenset(
+            (numbers[field.name], field.values.index(value))
+            for field in policy.field_list
+            if isinstance(field, EnumField)
+            for value in field.sensitive
+        )
+        self._purposes: dict[str, _PurposePlan] = {}
+        for purpose in policy.purpose_list:
+            collected = [purpose.collected(kind.name) for kind in policy.kind_list]
+            named = set()
+            for entry in purpose.sensitive:
+                named.add((numbers[entry.field], int(encoders[numbers[entry.field]](entry.value))))
+            self._purposes[purpose.name] = _PurposePlan(
+                [None if fields is None else frozenset(numbers[name] for name in fields) for fields in collected],
+                frozenset(named),
+            )
+
+    def check(self, event: Event, now: int) -> Checked:
+        """Validate an event against the policy at ``now`` (seconds since 1970, UTC). Raises :class:`InvalidEvent`.
+
+        The message names the kind or field as declared, never a value.
+        """
+        plan = self._kinds.get(event.kind) if isinstance(event.kind, str) else None
+        if plan is None:
+            raise InvalidEvent("the policy declares no such kind of event; `policy show` lists the kinds")
+        at = event.at
+        if not isinstance(at, datetime) or at.tzinfo is None:
+            raise InvalidEvent("an event's time is a datetime with a time zone")
+        second = (at - _EPOCH) // _SECOND
+        if second > now + FUTURE_SECONDS:
+            raise InvalidEvent("an event's time is more than 5 minutes ahead of the store's clock")
+        if second < 0:
+            raise InvalidEvent("an event's time is before 1970")
+        given = event.id
+        if given is not None and (not isinstance(given, str) or not 0 < len(_utf8(given)) <= MAXIMUM_TOKEN_BYTES):
+            raise InvalidEvent(f"an event's id is a text of 1 to {MAXIMUM_TOKEN_BYTES} bytes")
+        values = []
+        for name, value in event.fields.items():
+            found = plan.fields.get(name)
+            if found is None:
+                raise InvalidEvent(
+                    f"events of kind {event.kind!r} carry a field that the policy does not declare for it"
+                )
+            number, encode = found
+            try:
+                values.append((number, encode(value)))
+            except (KeyError, TypeError, ValueError):
+                raise InvalidEvent(
+                    f"the field {name!r} of kind {event.kind!r} has a value that is not declared"
+                ) from None
+        values.sort()
+        sensitive = self._sensitive.intersection(values) if self._sensitive else self._sensitive
+        return Checked(plan.number, second, values, sensitive)
+
+    def project(self, purpose: str, checked: Checked) -> list[tuple[int, int | bool | str]] | None:
+        """The values that ``purpose`` keeps of the event, or None where it does not exist for this purpose."""
+        plan = self._purposes[purpose]
+        kept = plan.kept[checked.kind]
+        if kept is None or (checked.sensitive and not checked.sensitive <= plan.sensitive):
+            return None
+        return [pair for pair in checked.values if pair[0] in kept]
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return b""
+
+
+def _encoder(field: Field) -> Encoder:
+    if isinstance(field, EnumField):
+        # A dictionary lookup refuses unknown values (KeyError) and unhashable ones (TypeError).
+        return {value: number for number, value in enumerate(field.values)}.__getitem__  # type: ignore[return-value]
+    if isinstance(field, IntegerField):
+        return _bounded(field.minimum, field.maximum)
+    if isinstance(field, AmountField):
+        return _bounded(0, field.maximum)
+    if isinstance(field, BooleanField):
+        return _boolean
+    return _token
+
+
+def _bounded(minimum: int, maximum: int) -> Encoder:
+    def encode(value: Value) -> int:
+        if type(value) is not int or not minimum <= value <= maximum:
+            raise ValueError
+        return value
+
+    return encode
+
+
+def _boolean(value: Value) -> bool:
+    if type(value) is not bool:
+        raise ValueError
+    return value
+
+
+def _token(value: Value) -> str:
+    if type(value) is not str or not 0 < len(_utf8(value)) <= MAXIMUM_TOKEN_BYTES:
+        raise ValueError
+    return value
