@@ -1,0 +1,67 @@
+"""Sealing and opening: AES-256-GCM-SIV (RFC 8452) with a random 96-bit nonce.
+
+A sealed record is ``nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes)``: 28 bytes longer than what it seals.
+
+Why a random nonce is safe: AES-GCM-SIV derives a fresh message key from each nonce, and when a nonce does repeat it
+reveals only whether two equal messages were sealed under equal associated data. A compartment key seals far fewer than
+the 2^32 messages for which RFC 8452, section 9, bounds the advantage. No counter is kept, because a restored database
+would repeat it. What is *not* hidden: the length of the plaintext, and which key (slot) it was sealed under.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.errors import CorruptRecord, UnsupportedEnvironment
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+TAG_BYTES: Final = 16
+OVERHEAD: Final = NONCE_BYTES + TAG_BYTES
+
+
+class SealingKey:
+    """A key that seals and opens. It cannot be printed, compared, copied or pickled; its bytes cannot be had back."""
+
+    __slots__ = ("_aead",)
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCMSIV(key)
+
+    def seal(self, plaintext: bytes, associated: bytes) -> bytes:
+        """Seal ``plaintext`` so that it opens only with the same ``associated`` data."""
+        nonce = random_bytes(NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plaintext, associated)
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes:
+        """The plaintext. Raises :class:`CorruptRecord` for a wrong key, other associated data or any changed bit."""
+        try:
+            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
+        except (InvalidTag, ValueError):
+            raise CorruptRecord("a sealed record does not authenticate; run `consentprofile check`") from None
+
+    def __repr__(self) -> str:
+        return "<SealingKey, withheld>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("keys are not copied")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("keys are not copied")
+
+
+def require_support() -> None:
+    """Raise :class:`UnsupportedEnvironment` where AES-256-GCM-SIV is missing (OpenSSL before 3.2)."""
+    try:
+        AESGCMSIV(bytes(KEY_BYTES))
+    except UnsupportedAlgorithm:
+        raise UnsupportedEnvironment(
+            "AES-256-GCM-SIV is missing: install cryptography >= 44 with OpenSSL >= 3.2 (its own wheels have it)"
+        ) from None

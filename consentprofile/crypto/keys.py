@@ -1,0 +1,204 @@
+"""The key tree: a root wraps the keys of an epoch, these wrap the keys in the slots.
+
+::
+
+    root ── wraps ── index · signing · officer · import · one purpose key for each purpose
+                     purpose ── wraps ── compartment key and secret of (account, purpose)
+                     officer ── wraps ── account key · evidence key of an account
+
+Compartment, account and evidence keys are random, never derived: what can be derived cannot be destroyed.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, NoReturn
+
+from consentprofile.crypto import slots
+from consentprofile.crypto.aead import KEY_BYTES, SealingKey
+from consentprofile.crypto.binding import Binding, RecordType
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
+from consentprofile.crypto.tags import CompartmentSecret, ImportKey, IndexKey, hkdf_sha256, hmac_sha256
+from consentprofile.errors import CorruptRecord, DestroyedKey, UndeclaredPurpose, WrongKey
+
+INDEX: Final = "index"
+SIGNING: Final = "signing"
+OFFICER: Final = "officer"
+IMPORT: Final = "import"
+PURPOSE: Final = "purpose:"
+
+_OF_EVERY_EPOCH: Final = frozenset({INDEX, SIGNING, OFFICER, IMPORT})
+
+_WRAPS: Final[dict[int, RecordType]] = {
+    SlotKind.COMPARTMENT: RecordType.COMPARTMENT_KEY,
+    SlotKind.ACCOUNT: RecordType.ACCOUNT_KEY,
+    SlotKind.EVIDENCE: RecordType.EVIDENCE_KEY,
+}
+
+
+class WrappedKey(NamedTuple):
+    """A key of an epoch, wrapped by the root."""
+
+    name: str
+    wrapped: bytes
+
+
+class SlotKey:
+    """The key that lives in one slot, opened: it seals and opens the rows that name this slot and generation."""
+
+    __slots__ = ("_binding", "_key", "generation", "purpose", "secret", "slot")
+
+    def __init__(self, binding: Binding, slot: int, generation: int, purpose: str, opened: bytes) -> None:
+        self._binding = binding
+        self._key = SealingKey(opened[:KEY_BYTES])
+        self.slot = slot
+        self.generation = generation
+        self.purpose = purpose
+        self.secret = CompartmentSecret(opened[KEY_BYTES:])
+
+    def seal(self, record: RecordType, plaintext: bytes) -> bytes:
+        """Seal a row of this slot."""
+        associated = self._binding.associate(record, self.slot, self.generation, purpose=self.purpose)
+        return self._key.seal(plaintext, associated)
+
+    def open(self, record: RecordType, sealed: bytes) -> bytes:
+        """Open a row of this slot. Raises :class:`CorruptRecord`."""
+        associated = self._binding.associate(record, self.slot, self.generation, purpose=self.purpose)
+        return self._key.open(sealed, associated)
+
+    def __repr__(self) -> str:
+        return "<SlotKey, withheld>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
+
+
+class EpochKeys:
+    """The opened keys of one epoch. Whoever holds only some of them can open only what these wrap."""
+
+    def __init__(self, store: bytes, epoch: int, keys: Mapping[str, bytes]) -> None:
+        self.epoch = epoch
+        self.binding = Binding(store)
+        self.index = IndexKey(keys[INDEX])
+        self.imports = ImportKey(keys[IMPORT]) if IMPORT in keys else None
+        self.officer = SealingKey(keys[OFFICER]) if OFFICER in keys else None
+        self._purposes = {
+            name.removeprefix(PURPOSE): SealingKey(key) for name, key in keys.items() if name.startswith(PURPOSE)
+        }
+
+    def __repr__(self) -> str:
+        return "<EpochKeys, withheld>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
+
+    def _wrapping(self, header: SlotHeader, purpose: str) -> SealingKey:
+        key = self._purposes.get(purpose) if header.kind == SlotKind.COMPARTMENT else self.officer
+        if key is None:
+            raise UndeclaredPurpose(f"the key at hand does not open {purpose or 'officer records'}")
+        return key
+
+    def mint(self, number: int, header: SlotHeader, *, purpose: str = "", terms: bytes = b"") -> tuple[Slot, SlotKey]:
+        """A new random key for the slot, wrapped and opened."""
+        opened = random_bytes(2 * KEY_BYTES)
+        slot = self._wrap(number, header, opened, purpose, terms)
+        return slot, SlotKey(self.binding, number, header.generation, purpose, opened)
+
+    def rewrap(
+        self, slot: Slot, header: SlotHeader, *, purpose: str = "", terms: bytes = b"", new_terms: bytes = b""
+    ) -> tuple[Slot, SlotKey]:
+        """The same key under a changed header (other terms, a later expiry). Raises :class:`CorruptRecord`."""
+        opened = self._unwrap(slot, purpose, terms)
+        rewrapped = self._wrap(slot.number, header, opened, purpose, new_terms)
+        return rewrapped, SlotKey(self.binding, slot.number, header.generation, purpose, opened)
+
+    def unwrap(self, slot: Slot, *, purpose: str = "", terms: bytes = b"") -> SlotKey:
+        """The key that lives in the slot.
+
+        Raises :class:`DestroyedKey` for an empty slot, and :class:`CorruptRecord` if the slot, its header or the
+        terms are not those that the key was wrapped with. Cost: about 4 microseconds.
+        """
+        return SlotKey(self.binding, slot.number, slot.header.generation, purpose, self._unwrap(slot, purpose, terms))
+
+    def _wrap(self, number: int, header: SlotHeader, opened: bytes, purpose: str, terms: bytes) -> Slot:
+        associated = self.binding.associate(
+            _WRAPS[header.kind], number, header.generation, purpose=purpose, bound=header.encode() + terms
+        )
+        return Slot(number, header, self._wrapping(header, purpose).seal(opened, associated))
+
+    def _unwrap(self, slot: Slot, purpose: str, terms: bytes) -> bytes:
+        number, header, wrapped = slot
+        if wrapped == slots.NO_KEY:
+            raise DestroyedKey("the key of this slot has been destroyed; what it sealed cannot be opened by anyone")
+        associated = self.binding.associate(
+            _WRAPS[header.kind],
+            number,
+            header.generation,
+            purpose=purpose,
+            bound=header.encode() + terms,
+        )
+        return self._wrapping(header, purpose).open(wrapped, associated)
+
+    def seal_record(self, record: RecordType, number: int, plaintext: bytes) -> bytes:
+        """Seal an entry of the actor book or the ledger under the officer key."""
+        return self._officer().seal(plaintext, self.binding.associate(record, number, self.epoch))
+
+    def open_record(self, record: RecordType, number: int, sealed: bytes) -> bytes:
+        """Open such an entry. Raises :class:`CorruptRecord`."""
+        return self._officer().open(sealed, self.binding.associate(record, number, self.epoch))
+
+    def _officer(self) -> SealingKey:
+        if self.officer is None:
+            raise UndeclaredPurpose("the key at hand does not open officer records")
+        return self.officer
+
+
+# ---- the root and its epoch ---------------------------------------------------------------------
+
+
+def derive_root(secret: bytes, store: bytes, epoch: int) -> bytes:
+    """The root key of an epoch: HKDF-SHA256 of the provider's secret, so that one key file can serve several stores."""
+    return hkdf_sha256(secret, salt=store, info=b"consentprofile root " + epoch.to_bytes(8, "big"))
+
+
+def check_value(root: bytes) -> bytes:
+    """What tells a wrong key from a corrupt record: a keyed digest of the root that opens nothing."""
+    return hmac_sha256(root, b"consentprofile check")
+
+
+def mint_epoch(root: bytes, store: bytes, epoch: int, purposes: Iterable[str]) -> list[WrappedKey]:
+    """Fresh random keys of an epoch, wrapped by its root."""
+    binding, sealing = Binding(store), SealingKey(root)
+    names = [INDEX, SIGNING, OFFICER, IMPORT, *(PURPOSE + name for name in purposes)]
+    return [
+        WrappedKey(
+            name,
+            sealing.seal(random_bytes(KEY_BYTES), binding.associate(RecordType.EPOCH_KEY, 0, epoch, purpose=name)),
+        )
+        for name in names
+    ]
+
+
+def open_epoch(root: bytes, check: bytes, store: bytes, epoch: int, wrapped: Iterable[WrappedKey]) -> EpochKeys:
+    """The keys of an epoch.
+
+    Raises :class:`WrongKey` if the root is not this epoch's, :class:`CorruptRecord` if it is and a record is not as
+    it was written. The check value decides; where it is itself damaged, a key that still opens tells so.
+    """
+    binding, sealing = Binding(store), SealingKey(root)
+    opened: dict[str, bytes] = {}
+    damaged = not hmac.compare_digest(check, check_value(root))
+    for name, sealed in wrapped:
+        try:
+            opened[name] = sealing.open(sealed, binding.associate(RecordType.EPOCH_KEY, 0, epoch, purpose=name))
+        except CorruptRecord:
+            damaged = True
+    if damaged and not opened:
+        if hmac.compare_digest(check, check_value(root)):
+            raise CorruptRecord("the keyring's wrapped keys are damaged; restore keys.db from a keyring backup")
+        raise WrongKey("this is not the key of this store; nothing was opened")
+    if damaged or not opened.keys() >= _OF_EVERY_EPOCH:
+        raise CorruptRecord("the keyring's records of this epoch are damaged; restore keys.db from a keyring backup")
+    return EpochKeys(store, epoch, opened)
