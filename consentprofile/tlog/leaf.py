@@ -1,0 +1,88 @@
+"""A leaf: one entry of the audit log. It holds no personal data, so that the log stays whole after every erasure.
+
+A leaf is the canonical MessagePack array of
+
+1. version, 0
+2. sequence, from 0
+3. time: whole hours since 1970-01-01T00:00:00Z, rounded down
+4. operation, a word of :class:`Operation`
+5. purpose, or ``""``
+6. role of the actor, or ``""``
+7. digest of the policy in force, 32 bytes
+8. facts: an array of (name, value) pairs, values integers or bytes, in the order that the operation gives them
+
+Key ids stand in the leaves of grants and destructions only, so that nobody can chain one person's consent, records and
+reads. A commitment is a salted digest whose salt lies in the sealed trail.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+import msgspec
+
+from consentprofile import canonical
+
+VERSION: Final = 0
+
+Fact: TypeAlias = tuple[str, int | bytes]
+
+
+class Operation(StrEnum):
+    """What happened."""
+
+    STORE_CREATED = "store-created"
+    POLICY_ACCEPTED = "policy-accepted"
+    CONSENT_GIVEN = "consent-given"
+    CONSENT_RENEWED = "consent-renewed"
+    CONSENT_REFUSED = "consent-refused"
+    CONSENT_WITHDRAWN = "consent-withdrawn"
+    CONSENT_INVALIDATED = "consent-invalidated"
+    CONSENT_EXPIRED = "consent-expired"
+    CONSENT_READ = "consent-read"
+    RECORDED = "recorded"
+    READ = "read"
+    READ_REFUSED = "read-refused"
+    SUPPRESSED = "suppressed"
+    SUPPRESSION_LIFTED = "suppression-lifted"
+    ERASED = "erased"
+    ACCESSED = "accessed"
+    AUDIT_READ = "audit-read"
+    RELEASE_READ = "release-read"
+    RELEASED = "released"
+    RELEASE_PLANNED = "release-planned"
+    REPAIRED = "repaired"
+    KEYRING_BACKED_UP = "keyring-backed-up"
+
+
+class Draft(msgspec.Struct, frozen=True, array_like=True):
+    """A leaf before it has a place in the log. ``second`` is when it happened, UTC; the leaf keeps the hour."""
+
+    operation: str
+    second: int
+    purpose: str = ""
+    role: str = ""
+    facts: tuple[Fact, ...] = ()
+
+
+class Leaf(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of the audit log."""
+
+    version: int
+    sequence: int
+    hour: int
+    operation: str
+    purpose: str
+    role: str
+    policy: bytes
+    facts: tuple[Fact, ...]
+
+    def encode(self) -> bytes:
+        """The bytes that are hashed."""
+        return canonical.pack(self)
+
+
+def decode(data: bytes) -> Leaf:
+    """The leaf behind its bytes. Raises :class:`consentprofile.errors.CorruptRecord` for what is not canonical."""
+    return canonical.unpack(data, Leaf)
