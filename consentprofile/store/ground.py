@@ -1,0 +1,135 @@
+"""An open store's ground: its files, and the tables in them, as one thing that use cases are given."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
+from consentprofile.store import migrations
+from consentprofile.store.files import DATA, KEYS, Durability, Files
+from consentprofile.store.keyring import Keyring
+from consentprofile.store.log import Log
+from consentprofile.store.pending import PendingWork
+from consentprofile.store.rows import TABLES, RowTable
+from consentprofile.store.tables import Counters, DataFile, Releases
+
+
+class Ground:
+    """The files of one open store, and the tables over them.
+
+    The tables find their connections anew at each use, because a fork replaces them.
+    """
+
+    def __init__(self, path: Path, *, wait: float, durability: Durability) -> None:
+        self.files = Files(path, wait=wait, durability=durability)
+        self.pending = PendingWork(self.files)
+
+    def require_agreement(self) -> None:
+        """Raise :class:`CorruptRecord` where the two files belong to different stores."""
+        if self.keyring.identity()[0] != self.data_file.identity():
+            raise CorruptRecord("keys.db and data.db belong to different stores; put the right ones together")
+
+    @property
+    def path(self) -> Path:
+        """The store's directory."""
+        return self.files.path
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring's tables."""
+        return Keyring(self.files.keys)
+
+    @property
+    def log(self) -> Log:
+        """The audit log and the actor book."""
+        return Log(self.files.data)
+
+    @property
+    def data_file(self) -> DataFile:
+        """The identity of ``data.db`` and the accepted policies."""
+        return DataFile(self.files.data)
+
+    @property
+    def counters(self) -> Counters:
+        """The counters of recording."""
+        return Counters(self.files.data)
+
+    @property
+    def releases(self) -> Releases:
+        """The releases."""
+        return Releases(self.files.data)
+
+    def rows(self, table: str) -> RowTable:
+        """One of the tables of sealed rows."""
+        return RowTable(self.files.data, table)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the writer lock, with everything that others left pending finished first."""
+        with self.files.writing():
+            self.pending.finish()
+            yield
+
+    def purge_below(self, slot: int, generation: int) -> None:
+        """Drop every sealed row of a slot whose key has died. Housekeeping, inside the caller's transaction."""
+        for table in TABLES:
+            self.rows(table).purge(slot, generation)
+
+    def damage(self) -> list[tuple[str, str]]:
+        """What SQLite itself finds wrong with its files: (file, problem)."""
+        found = []
+        for name, connection in ((KEYS, self.files.keys), (DATA, self.files.data)):
+            for (problem,) in connection.execute("PRAGMA integrity_check(20)"):
+                if problem != "ok":
+                    found.append((name, problem))
+        return found
+
+    def copy_keyring(self, target: Path) -> None:
+        """Copy the live rows of the keyring into ``target``, an existing empty file; remnants are not copied."""
+        self.files.keys.execute("VACUUM INTO ?", (os.fspath(target),))
+        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _sync_directory(target.absolute().parent)
+
+
+def create_directory(path: Path, establish: Callable[[Ground], None]) -> None:
+    """Make a store at ``path``, whole or not at all: it is built beside, and renamed when ``establish`` has returned.
+
+    Raises :class:`StoreExists` where something is, :class:`StoreFault` where nothing can be made.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StoreExists("there is something at this path already; choose another one")
+    building = path.absolute().with_name(f".{path.name}.{random_bytes(4).hex()}")
+    try:
+        building.mkdir(mode=0o700)
+    except OSError as error:
+        raise StoreFault(f"the store's directory cannot be made: {error.strerror}") from None
+    try:
+        migrations.create_files(building)
+        ground = Ground(building, wait=5.0, durability="full")
+        try:
+            establish(ground)
+        finally:
+            ground.files.close()
+        os.rename(building, path)
+        _sync_directory(path)
+        _sync_directory(path.absolute().parent)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

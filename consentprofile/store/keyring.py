@@ -1,0 +1,252 @@
+"""The keyring's tables: identity and epochs, purposes and terms, slots and the directory, suppressions.
+
+Everything here expects the caller to hold the writer lock for a change, or the gate for a read.
+"""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from consentprofile import canonical
+from consentprofile.crypto import slots
+from consentprofile.crypto.keys import WrappedKey
+from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
+from consentprofile.crypto.tags import IndexKey
+from consentprofile.errors import CorruptRecord
+
+ACCOUNT_PLACE: Final = 0
+EVIDENCE_PLACE: Final = 1
+FIRST_PURPOSE_PLACE: Final = 2
+
+
+class Terms(NamedTuple):
+    """What a consent was given under."""
+
+    number: int
+    purpose: str
+    notice: str
+    notice_sha256: bytes
+    declaration: bytes
+    policy: bytes
+
+    @property
+    def bound(self) -> bytes:
+        """What binds a wrapped key to its terms: SHA-256 of their canonical bytes."""
+        return canonical.digest(canonical.pack(self))
+
+
+class Epoch(NamedTuple):
+    """One epoch as the keyring keeps it."""
+
+    number: int
+    provider: bytes
+    check_value: bytes
+    wrapped: list[WrappedKey]
+
+
+class Keyring:
+    """The tables of ``keys.db`` over one connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the keyring as it stands now, its file lock taken once for all queries of the block."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    # ---- identity --------------------------------------------------------------------------------
+
+    def establish(self, store: bytes, epoch: Epoch, purposes: list[str]) -> None:
+        """Write the first epoch of a new store."""
+        db = self._db
+        db.execute("INSERT INTO keyring (id, store, epoch, changes) VALUES (1, ?, ?, 0)", (store, epoch.number))
+        db.execute("INSERT INTO epoch VALUES (?, ?, ?)", epoch[:3])
+        db.executemany("INSERT INTO epoch_key VALUES (?, ?, ?)", [(epoch.number, *key) for key in epoch.wrapped])
+        db.executemany("INSERT INTO purpose VALUES (?, ?)", list(enumerate(purposes, 1)))
+
+    def identity(self) -> tuple[bytes, int]:
+        """The store id (16 bytes) and the current epoch."""
+        row = self._db.execute("SELECT store, epoch FROM keyring").fetchone()
+        if row is None:
+            raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
+        return row[0], row[1]
+
+    def epoch(self, number: int) -> Epoch:
+        """One epoch."""
+        row = self._db.execute("SELECT number, provider, check_value FROM epoch WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise CorruptRecord("the keyring's epoch is missing; restore keys.db")
+        keys = self._db.execute("SELECT name, wrapped FROM epoch_key WHERE epoch = ? ORDER BY name", (number,))
+        return Epoch(row[0], row[1], row[2], [WrappedKey._make(key) for key in keys])
+
+    def changes(self) -> int:
+        """How many transactions have changed the keyring."""
+        return int(self._db.execute("SELECT changes FROM keyring").fetchone()[0])
+
+    def purposes(self) -> dict[int, str]:
+        """The names of the purposes by their numbers."""
+        return dict(self._db.execute("SELECT number, name FROM purpose"))
+
+    # ---- terms -----------------------------------------------------------------------------------
+
+    def all_terms(self) -> dict[int, Terms]:
+        """Every terms row by its number."""
+        query = "SELECT number, purpose, notice, notice_sha256, declaration, policy FROM terms"
+        return {row[0]: Terms._make(row) for row in self._db.execute(query)}
+
+    def add_terms(self, terms: Terms) -> None:
+        """Add terms; their number is in them."""
+        self._db.execute("INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)", terms)
+
+    # ---- slots and the directory -----------------------------------------------------------------
+
+    def slots_of(self, tag: bytes) -> dict[int, Slot]:
+        """Every slot of an account, by place. Raises :class:`CorruptRecord` where a slot is not this account's."""
+        query = "SELECT place, slot, record FROM directory LEFT JOIN slot ON number = slot WHERE tag = ?"
+        return {
+            place: self._own(tag, place, number, record) for place, number, record in self._db.execute(query, (tag,))
+        }
+
+    def compartments_of(self, tag: bytes) -> list[tuple[int, Slot]]:
+        """The (place, slot) of each compartment of an account."""
+        query = (
+            "SELECT place, slot, record FROM directory LEFT JOIN slot ON number = slot "
+            f"WHERE tag = ? AND place >= {FIRST_PURPOSE_PLACE}"
+        )
+        return [
+            (place, self._own(tag, place, number, record)) for place, number, record in self._db.execute(query, (tag,))
+        ]
+
+    def slot_at(self, tag: bytes, place: int) -> Slot | None:
+        """One slot of an account."""
+        query = "SELECT slot, record FROM directory LEFT JOIN slot ON number = slot WHERE tag = ? AND place = ?"
+        row = self._db.execute(query, (tag, place)).fetchone()
+        return None if row is None else self._own(tag, place, *row)
+
+    @staticmethod
+    def _own(tag: bytes, place: int, number: int, record: bytes | None) -> Slot:
+        if record is None:
+            raise CorruptRecord("the keyring's directory names a slot that is not there; restore keys.db")
+        slot = slots.decode(number, record)
+        # The wrapped key is bound to the tag in its slot; this is what binds the directory to it.
+        if slot.header.tag != tag or place_of(slot.header) != place:
+            raise CorruptRecord("the keyring's directory names a slot of another account; restore keys.db")
+        return slot
+
+    def slot(self, number: int) -> Slot | None:
+        """One slot by its number."""
+        row = self._db.execute("SELECT record FROM slot WHERE number = ?", (number,)).fetchone()
+        return None if row is None else slots.decode(number, row[0])
+
+    def iterate(self, after: int = 0, limit: int = 1000) -> list[Slot]:
+        """Up to ``limit`` slots with numbers above ``after``, in order: no cursor outlives the caller's lock."""
+        query = "SELECT number, record FROM slot WHERE number > ? ORDER BY number LIMIT ?"
+        return [slots.decode(number, record) for number, record in self._db.execute(query, (after, limit))]
+
+    def every_slot(self, page: int = 1000) -> Iterator[Slot]:
+        """Every slot in order, read in pages; for callers that hold a lock throughout."""
+        after = 0
+        while found := self.iterate(after, page):
+            yield from found
+            after = found[-1].number
+
+    def allocate(self) -> tuple[int, int]:
+        """A slot that belongs to nobody, and its generation: a free one, or a new one at the end of the table.
+
+        New rows are appended only: an append splits pages without moving a wrapped key.
+        """
+        row = self._db.execute(
+            "DELETE FROM free_slot WHERE number = (SELECT min(number) FROM free_slot) RETURNING number"
+        ).fetchall()
+        if row:
+            free = self.slot(row[0][0])
+            if free is None or free.key_held:
+                raise CorruptRecord("the keyring's list of free slots names one that is not free; restore keys.db")
+            return free.number, free.header.generation
+        record = slots.unused().encode() + slots.NO_KEY
+        query = "INSERT INTO slot VALUES ((SELECT ifnull(max(number), 0) + 1 FROM slot), ?) RETURNING number"
+        return int(self._db.execute(query, (record,)).fetchall()[0][0]), 0
+
+    def overwrite(self, slot: Slot) -> None:
+        """Write a slot where it stands."""
+        written = self._db.execute("UPDATE slot SET record = ? WHERE number = ?", (slot.record, slot.number)).rowcount
+        if written != 1:
+            raise CorruptRecord("a slot of the keyring has vanished; restore keys.db")
+
+    def enter(self, tag: bytes, place: int, number: int) -> None:
+        """Say in the directory whose slot it is."""
+        self._db.execute("INSERT INTO directory (tag, place, slot) VALUES (?, ?, ?)", (tag, place, number))
+
+    def vacate(self, tag: bytes, place: int, slot: Slot) -> None:
+        """Take an emptied slot out of the directory, so that it belongs to nobody and can be used again."""
+        self._db.execute("DELETE FROM directory WHERE tag = ? AND place = ?", (tag, place))
+        self.overwrite(Slot(slot.number, slots.unused(slot.header.generation), slots.NO_KEY))
+        self._db.execute("INSERT INTO free_slot (number) VALUES (?)", (slot.number,))
+
+    def every_entry(self) -> Iterator[tuple[int, bytes, int]]:
+        """Every entry of the directory: (slot, tag, place); for callers that hold a lock throughout."""
+        yield from self._db.execute("SELECT slot, tag, place FROM directory ORDER BY slot").fetchall()
+
+    def free(self) -> set[int]:
+        """The numbers of the slots that can be used again."""
+        return {number for (number,) in self._db.execute("SELECT number FROM free_slot")}
+
+    def count(self) -> int:
+        """How many slots there are, empty ones included."""
+        return int(self._db.execute("SELECT count(*) FROM slot").fetchone()[0])
+
+    # ---- suppressions ----------------------------------------------------------------------------
+
+    def has_suppressions(self) -> bool:
+        """Whether anybody is suppressed at all."""
+        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM suppression)").fetchone()[0])
+
+    def suppressions(self) -> list[tuple[bytes, str, bytes]]:
+        """Every suppression: (tag, reason, seal)."""
+        return self._db.execute("SELECT tag, reason, seal FROM suppression").fetchall()
+
+    def suppress(self, tag: bytes, reason: str, index: IndexKey) -> None:
+        """Note a reason for an account."""
+        self._db.execute(
+            "INSERT INTO suppression (tag, reason, seal) VALUES (?, ?, ?)",
+            (tag, reason, index.suppression(tag, reason)),
+        )
+
+    def lift(self, tag: bytes, reason: str) -> None:
+        """Take a reason away again."""
+        self._db.execute("DELETE FROM suppression WHERE tag = ? AND reason = ?", (tag, reason))
+
+    def reasons(self, tag: bytes, index: IndexKey) -> list[str]:
+        """The reasons noted for an account. Raises :class:`CorruptRecord` for one that no key holder wrote."""
+        found = self._db.execute(
+            "SELECT reason, seal FROM suppression WHERE tag = ? ORDER BY reason", (tag,)
+        ).fetchall()
+        for reason, seal in found:
+            if not hmac.compare_digest(seal, index.suppression(tag, reason)):
+                raise CorruptRecord("a suppression was not written by this store; run `consentprofile check`")
+        return [reason for reason, _ in found]
+
+
+def place_of(header: SlotHeader) -> int | None:
+    """Where the directory must name this slot; None for a slot that belongs to nobody."""
+    if header.kind == SlotKind.COMPARTMENT:
+        return FIRST_PURPOSE_PLACE + header.purpose
+    return {SlotKind.ACCOUNT: ACCOUNT_PLACE, SlotKind.EVIDENCE: EVIDENCE_PLACE}.get(SlotKind(header.kind))
+
+
+def destroyed(slot: Slot, *, state: int, since: int) -> Slot:
+    """The slot with its key gone: the next generation, every byte of the wrapped key zero."""
+    header: SlotHeader = slot.header.vacated(state=state, since=since)
+    return Slot(slot.number, header, slots.NO_KEY)

@@ -1,0 +1,85 @@
+"""The three locks between processes, always taken in this order: alive, writer, gate.
+
+*alive*
+    Shared by every open store. Restoring, migrating and replacing the keyring need it alone.
+*writer*
+    Exclusive, around every change, every checkpoint of the WAL and the last close. (SQLite 3.7.0 to 3.51.2 can corrupt
+    a WAL file when one connection resets it while another writes; nobody checkpoints outside this lock.)
+*gate*
+    Shared by readers for one slice of at most a few milliseconds. A destroyer takes it alone after it has overwritten
+    keys and before it returns: every reader that still held such a key has then put it down.
+
+Locks are ``flock`` on files that hold nothing. They end with the process, whatever ends it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from consentprofile.errors import StoreBusy
+
+ALIVE: Final = "alive.lock"
+WRITER: Final = "writer.lock"
+GATE: Final = "gate.lock"
+
+FIRST_PAUSE: Final = 0.0002
+LONGEST_PAUSE: Final = 0.02
+
+
+class FileLock:
+    """One lock file, opened for as long as the store is. Not for use by two threads at once."""
+
+    def __init__(self, path: Path, *, wait: float) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._name = path.name.removesuffix(".lock")
+        self._wait = wait
+
+    def acquire(self, *, shared: bool = False) -> None:
+        """Take the lock, waiting at most the settable time. Raises :class:`StoreBusy`."""
+        mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+        pause, deadline = FIRST_PAUSE, 0.0
+        while True:
+            try:
+                fcntl.flock(self._descriptor, mode)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                    raise
+            else:
+                return
+            now = time.monotonic()
+            deadline = deadline or now + self._wait
+            if now >= deadline:
+                raise StoreBusy(
+                    f"another process held the store's {self._name} lock for more than {self._wait:g} s; "
+                    "try again, or open the store with a longer wait"
+                )
+            time.sleep(min(pause, deadline - now))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    @contextmanager
+    def held(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold the lock for a block."""
+        self.acquire(shared=shared)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        """Close the file; whatever this process holds of the lock ends.
+
+        In a forked child this closes the inherited copy only, and the parent's lock stays: an ``flock`` ends with the
+        last descriptor of its open file.
+        """
+        os.close(self._descriptor)

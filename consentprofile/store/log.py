@@ -1,0 +1,85 @@
+"""The audit log's tables: leaves, the frontier of the tree, and the actor book.
+
+Leaves are appended inside the transaction of what they tell of, so that neither can be without the other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from consentprofile.errors import BrokenLog
+from consentprofile.tlog.leaf import VERSION, Draft, Leaf
+from consentprofile.tlog.merkle import Frontier, leaf_hash
+
+SECONDS_AN_HOUR: Final = 3600
+LATEST_HOUR: Final = 253_402_300_799 // SECONDS_AN_HOUR
+"""The last hour of the year 9999: no clock runs later."""
+
+
+class StoredLeaf(NamedTuple):
+    """A leaf as it lies in the log."""
+
+    sequence: int
+    hash: bytes
+    body: bytes
+
+
+class Log:
+    """The log over one connection; the caller holds the writer lock to append."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def frontier(self) -> Frontier:
+        """The frontier of the tree over all leaves. Raises :class:`BrokenLog` where it is missing."""
+        row = self._db.execute("SELECT frontier FROM tree").fetchone()
+        if row is None:
+            raise BrokenLog("the audit log has lost the frontier of its tree", sequence=0)
+        return Frontier.decode(row[0])
+
+    def establish(self) -> None:
+        """Begin an empty log."""
+        self._db.execute("INSERT INTO tree (id, frontier, hour) VALUES (1, ?, 0)", (Frontier().encode(),))
+
+    def newest_hour(self) -> int:
+        """The hour of the newest leaf, in whole hours since 1970 UTC; 0 for an empty log."""
+        row = self._db.execute("SELECT hour FROM tree").fetchone()
+        if row is None or not 0 <= row[0] <= LATEST_HOUR:
+            raise BrokenLog("the audit log has lost the hour of its newest leaf", sequence=0)
+        return int(row[0])
+
+    def append(self, drafts: Sequence[Draft], policy: bytes) -> int:
+        """Append leaves under the policy with this digest; the sequence of the first. Constant cost for each leaf."""
+        frontier = self.frontier()
+        first = frontier.size
+        rows = []
+        hour = self.newest_hour()
+        for sequence, draft in enumerate(drafts, first):
+            # The log's hours never run backwards: what was noted before a crash is appended after it.
+            hour = max(hour, draft.second // SECONDS_AN_HOUR)
+            leaf = Leaf(VERSION, sequence, hour, draft.operation, draft.purpose, draft.role, policy, draft.facts)
+            body = leaf.encode()
+            hashed = leaf_hash(body)
+            frontier.append(hashed)
+            rows.append((sequence, hashed, body))
+        self._db.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
+        self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (frontier.encode(), hour))
+        return first
+
+    def page(self, start: int, limit: int = 1000) -> list[StoredLeaf]:
+        """Up to ``limit`` leaves from sequence ``start`` on, in order."""
+        query = "SELECT sequence, hash, body FROM leaf WHERE sequence >= ? ORDER BY sequence LIMIT ?"
+        return [StoredLeaf._make(row) for row in self._db.execute(query, (start, limit))]
+
+    # ---- the actor book ----------------------------------------------------------------------------
+
+    def note_actors(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Add sealed entries of the actor book, each beside the leaf with its sequence."""
+        self._db.executemany("INSERT INTO actor_book (leaf, sealed) VALUES (?, ?)", entries)
+
+    def actors(self, start: int, limit: int = 1000) -> list[tuple[int, bytes]]:
+        """Up to ``limit`` sealed entries from this leaf on, in order."""
+        query = "SELECT leaf, sealed FROM actor_book WHERE leaf >= ? ORDER BY leaf LIMIT ?"
+        return self._db.execute(query, (start, limit)).fetchall()

@@ -1,0 +1,42 @@
+"""The door of the store: all that use cases may know of it."""
+
+from consentprofile.store.files import Durability
+from consentprofile.store.ground import Ground, create_directory
+from consentprofile.store.keyring import (
+    ACCOUNT_PLACE,
+    EVIDENCE_PLACE,
+    FIRST_PURPOSE_PLACE,
+    Epoch,
+    Keyring,
+    Terms,
+    destroyed,
+    place_of,
+)
+from consentprofile.store.log import StoredLeaf
+from consentprofile.store.pending import Work
+from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
+from consentprofile.store.tables import StoredRelease
+
+__all__ = [
+    "ACCOUNT",
+    "ACCOUNT_PLACE",
+    "BLOCK",
+    "EVIDENCE",
+    "EVIDENCE_PLACE",
+    "FIRST_PURPOSE_PLACE",
+    "TABLES",
+    "TRAIL",
+    "Durability",
+    "Epoch",
+    "Ground",
+    "Keyring",
+    "Rows",
+    "SealedRow",
+    "StoredLeaf",
+    "StoredRelease",
+    "Terms",
+    "Work",
+    "create_directory",
+    "destroyed",
+    "place_of",
+]

@@ -1,0 +1,70 @@
+"""Sealed rows: blocks, evidence, accounts and trails, each naming the slot and generation whose key opens it.
+
+:class:`Rows` is the small interface behind which blocks are arranged; a row table with an index on the slot is the
+simplest arrangement that does the work (``docs/decisions/0003-block-arrangement.md``).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol
+
+BLOCK: Final = "block"
+EVIDENCE: Final = "evidence"
+ACCOUNT: Final = "account"
+TRAIL: Final = "trail"
+TABLES: Final = (BLOCK, EVIDENCE, ACCOUNT, TRAIL)
+
+
+class SealedRow(NamedTuple):
+    """One sealed row: the slot and generation of its key, and its bytes."""
+
+    slot: int
+    generation: int
+    sealed: bytes
+
+
+class Rows(Protocol):
+    """Sealed rows, appended, read by slot, and dropped when their key has died. Nothing is ever updated."""
+
+    def append(self, rows: Iterable[SealedRow]) -> None:
+        """Add rows, inside the caller's transaction."""
+        ...
+
+    def of(self, slot: int, generation: int) -> list[bytes]:
+        """Every row that names this slot and generation, in the order of arrival."""
+        ...
+
+    def purge(self, slot: int, below: int) -> None:
+        """Drop the rows of this slot whose generation is lower: their key is gone, this is housekeeping."""
+        ...
+
+
+class RowTable:
+    """:class:`Rows` over one table with an index on the slot."""
+
+    def __init__(self, connection: sqlite3.Connection, table: str) -> None:
+        if table not in TABLES:
+            raise AssertionError("a table of sealed rows")
+        self._db = connection
+        self._insert = f"INSERT INTO {table} (slot, generation, sealed) VALUES (?, ?, ?)"
+        self._select = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
+        self._delete = f"DELETE FROM {table} WHERE slot = ? AND generation < ?"
+        self._page = f"SELECT id, slot, generation, sealed FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
+
+    def append(self, rows: Iterable[SealedRow]) -> None:
+        """Add rows, inside the caller's transaction."""
+        self._db.executemany(self._insert, rows)
+
+    def of(self, slot: int, generation: int) -> list[bytes]:
+        """Every row that names this slot and generation, in the order of arrival."""
+        return [sealed for (sealed,) in self._db.execute(self._select, (slot, generation))]
+
+    def purge(self, slot: int, below: int) -> None:
+        """Drop the rows of this slot whose generation is lower."""
+        self._db.execute(self._delete, (slot, below))
+
+    def page(self, after: int, limit: int = 1000) -> list[tuple[int, SealedRow]]:
+        """Up to ``limit`` rows of the whole table with ids above ``after``, in order, each with its id."""
+        return [(row[0], SealedRow._make(row[1:])) for row in self._db.execute(self._page, (after, limit))]

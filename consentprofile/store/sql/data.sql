@@ -1,0 +1,92 @@
+-- data.db: everything but keys. Ciphertext, except policies, leaves, and what has been released. WAL.
+
+-- The one row that says which store this is: it must agree with keys.db.
+CREATE TABLE store (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    store BLOB    NOT NULL CHECK (length(store) = 16)
+) STRICT;
+
+-- Every policy that the store has accepted, as canonical JSON. Blocks name policies by number.
+CREATE TABLE policy (
+    number INTEGER PRIMARY KEY,
+    digest BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+    text   BLOB    NOT NULL
+) STRICT;
+
+-- Events of one compartment and one calendar month, sealed under its key.
+CREATE TABLE block (
+    id         INTEGER PRIMARY KEY,
+    slot       INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    sealed     BLOB    NOT NULL
+) STRICT;
+CREATE INDEX block_slot ON block (slot);
+
+-- The proof of consent decisions, sealed under the account's evidence key. Append-only.
+CREATE TABLE evidence (
+    id         INTEGER PRIMARY KEY,
+    slot       INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    sealed     BLOB    NOT NULL
+) STRICT;
+CREATE INDEX evidence_slot ON evidence (slot);
+
+-- The account's normalized id, sealed under its account key.
+CREATE TABLE account (
+    id         INTEGER PRIMARY KEY,
+    slot       INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    sealed     BLOB    NOT NULL
+) STRICT;
+CREATE INDEX account_slot ON account (slot);
+
+-- The erasable detail behind leaves, sealed in the compartment (reads) or the account (officer acts) that it concerns.
+CREATE TABLE trail (
+    id         INTEGER PRIMARY KEY,
+    slot       INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    sealed     BLOB    NOT NULL
+) STRICT;
+CREATE INDEX trail_slot ON trail (slot);
+
+-- Who did what when, without any account, sealed under the officer key. One entry for each leaf that has an actor.
+CREATE TABLE actor_book (
+    leaf   INTEGER PRIMARY KEY,
+    sealed BLOB    NOT NULL
+) STRICT;
+
+-- The audit log: RFC 6962 leaves. hash is of body, and is kept so that an edited leaf can be named.
+CREATE TABLE leaf (
+    sequence INTEGER PRIMARY KEY,
+    hash     BLOB NOT NULL CHECK (length(hash) = 32),
+    body     BLOB NOT NULL
+) STRICT;
+
+-- The frontier of the Merkle tree over all leaves, so that appending costs the same however long the log is, and the
+-- hour of the newest leaf, which the store's clock never runs behind.
+CREATE TABLE tree (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    frontier BLOB    NOT NULL,
+    hour     INTEGER NOT NULL
+) STRICT;
+
+-- Which pending work has been done here. The keyring asks; ids of finished work are forgotten.
+CREATE TABLE operation (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16)
+) STRICT, WITHOUT ROWID;
+
+-- How often recording said what, for each purpose, without any account.
+CREATE TABLE counter (
+    purpose TEXT    NOT NULL,
+    outcome TEXT    NOT NULL,
+    count   INTEGER NOT NULL,
+    PRIMARY KEY (purpose, outcome)
+) STRICT, WITHOUT ROWID;
+
+-- Releases, once for each question and period. digest: of the canonical specification. ledger: the entry of the ledger
+-- with the bytes that left, the exact counts and the members' pseudonyms, sealed under the officer key.
+CREATE TABLE release (
+    number INTEGER PRIMARY KEY,
+    digest BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+    ledger BLOB    NOT NULL
+) STRICT;

@@ -1,0 +1,84 @@
+"""The small tables of ``data.db``: which store it is, accepted policies, counters, releases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from consentprofile.errors import CorruptRecord
+
+
+class DataFile:
+    """Which store ``data.db`` belongs to, and the policies that blocks name by number."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def establish(self, store: bytes) -> None:
+        """Write the store id of a new store."""
+        self._db.execute("INSERT INTO store (id, store) VALUES (1, ?)", (store,))
+
+    def identity(self) -> bytes:
+        """The store id, 16 bytes."""
+        row = self._db.execute("SELECT store FROM store").fetchone()
+        if row is None:
+            raise CorruptRecord("data.db does not say which store it belongs to; restore it from a backup")
+        return bytes(row[0])
+
+    def add_policy(self, digest: bytes, text: bytes) -> None:
+        """Keep an accepted policy, under the next number."""
+        self._db.execute("INSERT INTO policy (digest, text) VALUES (?, ?)", (digest, text))
+
+    def policies(self) -> dict[int, tuple[bytes, bytes]]:
+        """The (digest, canonical JSON) of every accepted policy, by number; the highest is the one in force."""
+        query = "SELECT number, digest, text FROM policy ORDER BY number"
+        return {number: (digest, text) for number, digest, text in self._db.execute(query)}
+
+
+class Counters:
+    """How often recording said what, for each purpose."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def add(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Add to the counts of (purpose, outcome)."""
+        self._db.executemany(
+            "INSERT INTO counter (purpose, outcome, count) VALUES (?1, ?2, ?3) "
+            "ON CONFLICT DO UPDATE SET count = count + ?3",
+            [(purpose, outcome, count) for (purpose, outcome), count in counts.items()],
+        )
+
+    def all(self) -> dict[tuple[str, str], int]:
+        """Every count by (purpose, outcome)."""
+        query = "SELECT purpose, outcome, count FROM counter"
+        return {(purpose, outcome): count for purpose, outcome, count in self._db.execute(query)}
+
+
+class StoredRelease(NamedTuple):
+    """A release as it lies in the store. ``ledger`` is sealed."""
+
+    number: int
+    digest: bytes
+    ledger: bytes
+
+
+class Releases:
+    """Releases, once for each canonical specification and period."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def next_number(self) -> int:
+        """The number of the next release."""
+        return int(self._db.execute("SELECT ifnull(max(number), 0) + 1 FROM release").fetchone()[0])
+
+    def add(self, release: StoredRelease) -> None:
+        """Keep a release."""
+        self._db.execute("INSERT INTO release (number, digest, ledger) VALUES (?, ?, ?)", release)
+
+    def all(self) -> list[StoredRelease]:
+        """Every release, in order."""
+        query = "SELECT number, digest, ledger FROM release ORDER BY number"
+        return [StoredRelease._make(row) for row in self._db.execute(query)]
