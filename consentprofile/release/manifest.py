@@ -1,0 +1,99 @@
+"""The manifest of a release: what was asked, how accounts are protected, how far figures can be off.
+
+It is published, so it says nothing that the data could change: no exact count, no number of suppressed or repeated
+cells, no time, no position in the audit log. A checkpoint would date the release among everything else that happened;
+instead there is a commitment to it, SHA-256(salt ‖ root), that the controller can open to an auditor by showing both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from consentprofile import canonical
+from consentprofile.model.policy import Policy
+from consentprofile.release.ledger import SALT_BYTES
+from consentprofile.release.spec import VALUE_COLUMN, ReleaseSpec
+from consentprofile.release.threshold import largest_error
+
+FORMAT: Final = 1
+"""The format of manifests; docs/release-manifest.schema.json describes it."""
+
+HEURISTIC: Final = "heuristic"
+"""Threshold protection is no proof of privacy."""
+
+
+class Protection(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules: at least ``min_accounts`` behind a figure (the policy demands ``policy_min_accounts``), rounded."""
+
+    kind: str
+    min_accounts: int
+    policy_min_accounts: int
+    round_to: int
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """The shape of the data, known beforehand; ``largest_error`` is in accounts, exact count against figure."""
+
+    columns: tuple[str, ...]
+    cells: int
+    largest_error: int
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that one account can change: one count in each of this many cells."""
+
+    cells_per_account: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest without the digests of the files, which :func:`~consentprofile.release.writers.render` adds."""
+
+    format: int
+    spec: dict[str, object]
+    protection: Protection
+    parameters: Parameters
+    bound: Bound
+    guarantee: str
+    policy: str
+    commitment: str
+
+    def json(self, files: Mapping[str, bytes]) -> bytes:
+        """The canonical JSON, with the SHA-256 of each of ``files``."""
+        digests = {name: canonical.digest(data).hex() for name, data in files.items()}
+        return canonical.json_bytes(msgspec.structs.asdict(self) | {"files": digests})
+
+
+def manifest(spec: ReleaseSpec, policy: Policy, *, salt: bytes, root: bytes) -> Manifest:
+    """The manifest of a release of ``spec`` under ``policy``.
+
+    ``root`` is what is committed to: the audit log's root at the time of the release. ``salt`` is 32 random bytes, kept
+    in the ledger. The name of the release and the paths it is written to are not in it: a repetition under another
+    name gets the same bytes.
+    """
+    return Manifest(
+        format=FORMAT,
+        spec=spec.terms,
+        protection=Protection(
+            kind="threshold",
+            min_accounts=spec.min_accounts,
+            policy_min_accounts=spec.rules.min_accounts,
+            round_to=spec.rules.round_to,
+        ),
+        parameters=Parameters(
+            columns=(*spec.columns, VALUE_COLUMN), cells=len(spec.keys), largest_error=largest_error(spec.rules)
+        ),
+        bound=Bound(cells_per_account=spec.bound),
+        guarantee=HEURISTIC,
+        policy=policy.digest.hex(),
+        commitment=commitment(salt, root),
+    )
+
+
+def commitment(salt: bytes, root: bytes) -> str:
+    """SHA-256(salt ‖ root) in hex; ``ValueError`` for a salt of another length than 32 bytes."""
+    if len(salt) != SALT_BYTES:
+        raise ValueError("a salt has 32 bytes")
+    return canonical.digest(salt + root).hex()

@@ -1,0 +1,60 @@
+"""``release plan``: what a release would cost and how well it would be protected, never its figures.
+
+Most of a plan follows from the specification and the policy alone. How many cells would be suppressed follows from
+people, and a plan has no entry in the ledger: told exactly, it could be asked again and again, with one cell and ever
+other filters, until it had told what no release would. So it is told of what the release would publish (the ledger
+applied; under the policy's own minimum, so that no row of ever stricter minimums spells out the figures), to the
+nearest quarter, and not at all for fewer than eight cells. What is left: that some cell, nobody is told which, has
+risen over the threshold or fallen below it, where that moves the share over the middle between two quarters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from consentprofile.release.spec import ReleaseSpec
+from consentprofile.release.threshold import LedgerCell, largest_error
+
+FEWEST_CELLS: Final = 8
+"""For fewer cells than these nothing is said of how many would be suppressed."""
+
+
+class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a release would be.
+
+    Its cost is the (question, period) itself, which is answered once; the next period is due after ``cadence_days``.
+    ``suppressed_about`` is the share of cells without a figure, in percent, to the nearest quarter (0, 25, 50, 75,
+    100), or None where that is not told. ``largest_error`` is in accounts.
+    """
+
+    columns: tuple[str, ...]
+    cells: int
+    cells_per_account: int
+    min_accounts: int
+    round_to: int
+    largest_error: int
+    cadence_days: int
+    guarantee: str
+    suppressed_about: int | None
+
+
+def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
+    """The plan of a release whose cells :func:`~consentprofile.release.threshold.settle` has settled."""
+    return ReleasePlan(
+        columns=spec.columns,
+        cells=len(spec.keys),
+        cells_per_account=spec.bound,
+        min_accounts=spec.min_accounts,
+        round_to=spec.rules.round_to,
+        largest_error=largest_error(spec.rules),
+        cadence_days=spec.rules.cadence_days,
+        guarantee="heuristic",
+        suppressed_about=_share(sum(cell.value is None for cell in settled), len(settled)),
+    )
+
+
+def _share(suppressed: int, cells: int) -> int | None:
+    return None if cells < FEWEST_CELLS else 25 * round(4 * suppressed / cells)
