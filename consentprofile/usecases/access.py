@@ -1,0 +1,149 @@
+"""Access: everything that the store holds about one account, for the person who asks for it (GDPR, articles 15 and 20).
+
+All that the keys still open is shown, also what is no longer used: a consent whose lifetime is over, in its days of
+grace, is shown as not in force. Reading it leaves a leaf, an entry in the account's trail, and one in the actor book.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from consentprofile import canonical
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.keys import SlotKey
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot
+from consentprofile.model.consent import IN_FORCE, Consent
+from consentprofile.model.ids import parse_actor
+from consentprofile.model.profile import Profile, dedupe, fold
+from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE, TRAIL, SealedRow
+from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.consent import consents, moment
+from consentprofile.usecases.reading import StoredEvent, TrailEntry, open_block, public_event, trail_commitment
+from consentprofile.usecases.session import Session
+
+ALL_MONTHS: Final = 0
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what to the account, when and why."""
+
+    at: datetime
+    actor: str
+    operation: str
+    reason: str
+
+    def __repr__(self) -> str:
+        """The operation alone."""
+        return f"<Trace {self.operation!r}, rest withheld>"
+
+
+class HeldCompartment(msgspec.Struct, frozen=True, kw_only=True):
+    """What one purpose holds. ``in_force`` is False for a consent that is over but whose key is still in grace."""
+
+    in_force: bool
+    profile: Profile
+    events: list[StoredEvent]
+    trail: list[Trace]
+
+    def __repr__(self) -> str:
+        return "<HeldCompartment, withheld>"
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the store holds about one account."""
+
+    account: str | None
+    controller: str
+    contact: str
+    policy: str
+    consents: dict[str, Consent]
+    compartments: dict[str, HeldCompartment]
+    suppressed: list[str]
+    trail: list[Trace]
+
+    def __repr__(self) -> str:
+        return "<Held, withheld>"
+
+
+def access(session: Session, account: str, *, actor: str = "officer:unnamed", reason: str | None = None) -> Held:
+    """Everything held about one account. Raises :class:`InvalidAccount` or :class:`InvalidActor`.
+
+    For an account that the store does not know, ``account`` is None and there is nothing but perhaps evidence.
+    """
+    who = parse_actor(actor)
+    tag = session.tag(account)
+    ground = session.ground
+    with ground.writing():
+        now = session.now()
+        plain = canonical.pack(TrailEntry(now, who.role, who.name, Operation.ACCESSED, reason or "", random_bytes(16)))
+        facts = (("commitment", trail_commitment(plain)),)
+        role = who.role if who.role in session.policy.all_roles else ""
+        slot = ground.keyring.slot_at(tag, ACCOUNT_PLACE)
+        key = None if slot is None else session.keys.unwrap(slot)
+        with ground.files.data_transaction(full=False):
+            if key is not None:
+                sealed = key.seal(RecordType.TRAIL, plain)
+                ground.rows(TRAIL).append([SealedRow(key.slot, key.generation, sealed)])
+            sequence = ground.log.append((Draft(Operation.ACCESSED, now, "", role, facts),), session.policy.digest)
+            book = session.actor_entry(sequence, now, who, Operation.ACCESSED, "", reason or "")
+            ground.log.note_actors([(sequence, book)])
+    standing = consents(session, account, role=role)
+    with ground.files.reading(), ground.keyring.snapshot():
+        slots = ground.keyring.slots_of(tag)
+        names = {session.place(name): name for name in session.purpose_numbers}
+        held = {
+            names[place]: _compartment(session, names[place], slot, now)
+            for place, slot in sorted(slots.items())
+            if place >= FIRST_PURPOSE_PLACE and slot.key_held
+        }
+        known, trail = _account(session, slots.get(ACCOUNT_PLACE))
+        suppressed = ground.keyring.reasons(tag, session.keys.index)
+    return Held(
+        account=known,
+        controller=session.policy.controller.name,
+        contact=session.policy.controller.contact,
+        policy=session.policy.digest.hex(),
+        consents=standing,
+        compartments=held,
+        suppressed=suppressed,
+        trail=trail,
+    )
+
+
+def _compartment(session: Session, purpose: str, slot: Slot, now: int) -> HeldCompartment:
+    key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
+    rows = session.ground.rows(BLOCK).of(slot.number, slot.header.generation)
+    events = [event for sealed in rows for event in open_block(session, key, sealed, ALL_MONTHS)]
+    return HeldCompartment(
+        in_force=session.state(slot, now) in IN_FORCE,
+        profile=fold(events, session.policy, session.policy.purposes[purpose]),
+        events=[public_event(event) for event in dedupe(events)],
+        trail=_trail(session, key),
+    )
+
+
+def _account(session: Session, slot: Slot | None) -> tuple[str | None, list[Trace]]:
+    if slot is None:
+        return None, []
+    key = session.keys.unwrap(slot)
+    rows = session.ground.rows(ACCOUNT).of(slot.number, slot.header.generation)
+    known = key.open(RecordType.ACCOUNT, rows[-1]).decode() if rows else None
+    return known, _trail(session, key)
+
+
+def _trail(session: Session, key: SlotKey) -> list[Trace]:
+    rows = session.ground.rows(TRAIL).of(key.slot, key.generation)
+    entries = [canonical.unpack(key.open(RecordType.TRAIL, sealed), TrailEntry) for sealed in rows]
+    return [
+        Trace(
+            at=moment(entry.second),
+            actor=f"{entry.role}:{entry.name}",
+            operation=entry.operation,
+            reason=entry.reason,
+        )
+        for entry in sorted(entries, key=lambda entry: entry.second)
+    ]

@@ -1,0 +1,269 @@
+"""Check: open everything that can be opened, compare everything that must agree, and say what cannot be known."""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from consentprofile import canonical
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.keys import SlotKey
+from consentprofile.crypto.slots import Slot, SlotKind, require_alive
+from consentprofile.errors import BrokenLog, CorruptRecord, DestroyedKey, QuarantinedRecord
+from consentprofile.model import block
+from consentprofile.model.policy import Policy
+from consentprofile.release import ledger
+from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, place_of
+from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases import audit
+from consentprofile.usecases.session import Session
+
+PAGE: Final = 500
+
+_RECORDS: Final = {
+    BLOCK: RecordType.BLOCK,
+    EVIDENCE: RecordType.EVIDENCE,
+    ACCOUNT: RecordType.ACCOUNT,
+    TRAIL: RecordType.TRAIL,
+}
+
+UNKNOWABLE: Final = (
+    "that no copy of the key file or the keyring exists elsewhere: a local file cannot prove it",
+    "that nothing was cut off the end of the log together with its tree: keep the root of `audit verify` elsewhere",
+    "that no sealed row was deleted by somebody with write access: what is gone leaves no mark of its own",
+)
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is not as it should be. ``repaired`` tells whether it was put right."""
+
+    what: str
+    where: str
+    repaired: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found. ``leaves`` and ``root`` (hex) are the log's head; counts are of rows and keys opened."""
+
+    findings: tuple[Finding, ...]
+    keys: int
+    rows: dict[str, int]
+    leaves: int
+    root: str | None
+    cannot_know: tuple[str, ...] = UNKNOWABLE
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left to be done."""
+        return all(finding.repaired for finding in self.findings)
+
+
+def check(session: Session, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> Report:
+    """Check the whole store. ``repair`` purges rows whose key is dead, which is always safe, and nothing else."""
+    findings: list[Finding] = []
+    say = progress or (lambda _: None)
+    say("databases")
+    findings += _databases(session)
+    say("log")
+    size, root = 0, None
+    try:
+        head = audit.verify(session)
+        size, root = head.size, head.root
+    except (BrokenLog, CorruptRecord) as error:
+        findings.append(Finding(what=str(error), where="audit log"))
+    say("policies")
+    findings += _policies(session)
+    say("keys")
+    keys, found = _keys(session)
+    findings += found
+    say("directory")
+    findings += _directory(session)
+    findings += _suppressions(session)
+    findings += _terms(session)
+    rows: dict[str, int] = {}
+    for table in TABLES:
+        say(table)
+        rows[table], found = _rows(session, table, repair=repair)
+        findings += found
+    say("actor book")
+    rows["actor_book"], found = _actor_book(session)
+    findings += found
+    say("releases")
+    findings += _releases(session)
+    if any(finding.repaired for finding in findings):
+        _note_repair(session)
+    return Report(findings=tuple(findings), keys=keys, rows=rows, leaves=size, root=root)
+
+
+def _databases(session: Session) -> Iterator[Finding]:
+    with session.ground.files.reading():
+        for name, problem in session.ground.damage():
+            yield Finding(what=problem, where=name)
+
+
+def _policies(session: Session) -> Iterator[Finding]:
+    with session.ground.files.reading():
+        for number, (digest, text) in session.ground.data_file.policies().items():
+            if canonical.digest(text) != digest:
+                yield Finding(what="a policy does not have the digest it was accepted with", where=f"policy {number}")
+
+
+def _keys(session: Session) -> tuple[int, list[Finding]]:
+    findings: list[Finding] = []
+    opened = after = 0
+    while True:
+        with session.ground.files.reading():
+            slots = session.ground.keyring.iterate(after, PAGE)
+            for slot in slots:
+                if not slot.key_held:
+                    continue
+                try:
+                    _open(session, slot)
+                    opened += 1
+                except CorruptRecord:
+                    findings.append(Finding(what="a wrapped key does not authenticate", where=f"slot {slot.number}"))
+        if not slots:
+            return opened, findings
+        after = slots[-1].number
+
+
+def _open(session: Session, slot: Slot) -> SlotKey:
+    if slot.header.kind != SlotKind.COMPARTMENT:
+        return session.keys.unwrap(slot)
+    names = {number: name for name, number in session.purpose_numbers.items()}
+    name = names.get(slot.header.purpose)
+    if name is None:
+        raise CorruptRecord("a slot names a purpose that the keyring does not have")
+    return session.keys.unwrap(slot, purpose=name, terms=session.bound(slot.header.terms))
+
+
+def _directory(session: Session) -> list[Finding]:
+    """Slots, the directory and the list of free slots must tell the same story."""
+    findings: list[Finding] = []
+    with session.ground.files.reading(), session.ground.keyring.snapshot():
+        keyring = session.ground.keyring
+        named = {number: (tag, place) for number, tag, place in keyring.every_entry()}
+        free = keyring.free()
+        for slot in keyring.every_slot():
+            place = place_of(slot.header)
+            entry = named.pop(slot.number, None)
+            listed = slot.number in free
+            free.discard(slot.number)
+            if place is None:
+                if entry is not None or not listed:
+                    findings.append(Finding(what="belongs to nobody, but is not free", where=f"slot {slot.number}"))
+            elif listed:
+                findings.append(Finding(what="is listed as free, but is not", where=f"slot {slot.number}"))
+            elif entry != (slot.header.tag, place):
+                findings.append(Finding(what="the directory does not find this slot", where=f"slot {slot.number}"))
+        missing = sorted(named.keys() | free)
+        findings += [Finding(what="is named, but is not there", where=f"slot {number}") for number in missing]
+    return findings
+
+
+def _suppressions(session: Session) -> Iterator[Finding]:
+    with session.ground.files.reading():
+        found = session.ground.keyring.suppressions()
+    broken = sum(
+        not hmac.compare_digest(seal, session.keys.index.suppression(tag, reason)) for tag, reason, seal in found
+    )
+    if broken:
+        yield Finding(what=f"{broken} suppressions were not written by this store", where="suppression")
+
+
+def _terms(session: Session) -> Iterator[Finding]:
+    """Terms must be what the policy says that they were made under."""
+    with session.ground.files.reading():
+        accepted = {digest: Policy.from_text(text) for digest, text in session.ground.data_file.policies().values()}
+        found = session.ground.keyring.all_terms()
+    for number, terms in found.items():
+        policy = accepted.get(terms.policy)
+        notice = None if policy is None else policy.notices.get(terms.notice)
+        if (
+            policy is None
+            or notice is None
+            or terms.purpose not in policy.purposes
+            or bytes.fromhex(notice.sha256) != terms.notice_sha256
+            or policy.declaration(terms.purpose) != terms.declaration
+        ):
+            yield Finding(what="are not those of a policy that the store has accepted", where=f"terms {number}")
+
+
+def _releases(session: Session) -> Iterator[Finding]:
+    with session.ground.files.reading():
+        stored = session.ground.releases.all()
+    for row in stored:
+        try:
+            entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
+        except CorruptRecord:
+            yield Finding(what="its ledger entry does not authenticate", where=f"release {row.number}")
+            continue
+        if entry.digest != row.digest:
+            yield Finding(what="its ledger entry answers another specification", where=f"release {row.number}")
+
+
+def _rows(session: Session, table: str, *, repair: bool) -> tuple[int, list[Finding]]:
+    after = opened = 0
+    problems: Counter[str] = Counter()
+    dead: dict[int, int] = {}
+    while True:
+        with session.ground.files.reading():
+            page = session.ground.rows(table).page(after, PAGE)
+            for _, row in page:
+                slot = session.ground.keyring.slot(row.slot)
+                try:
+                    _open_row(session, table, row, slot)
+                    opened += 1
+                except DestroyedKey:
+                    problems["rows whose key has been destroyed, to be purged"] += 1
+                    dead[row.slot] = slot.header.generation if slot else 0
+                except QuarantinedRecord:
+                    problems["rows from elsewhere, which name a slot or generation that was never reached"] += 1
+                except CorruptRecord:
+                    problems["rows that do not authenticate"] += 1
+        if not page:
+            break
+        after = page[-1][0]
+    if repair and dead:
+        with session.ground.writing(), session.ground.files.data_transaction(full=True):
+            for number, generation in dead.items():
+                session.ground.purge_below(number, generation)
+    repaired = "rows whose key has been destroyed, to be purged"
+    return opened, [
+        Finding(what=f"{count} {what}", where=table, repaired=repair and what == repaired)
+        for what, count in sorted(problems.items())
+    ]
+
+
+def _open_row(session: Session, table: str, row: SealedRow, slot: Slot | None) -> None:
+    plain = _open(session, require_alive(row.generation, slot)).open(_RECORDS[table], row.sealed)
+    if table == BLOCK:
+        opened = block.decode(plain)
+        for packed in opened.events:
+            session.codebook(opened.policy).read(packed)
+
+
+def _actor_book(session: Session) -> tuple[int, list[Finding]]:
+    start = opened = broken = 0
+    while True:
+        with session.ground.files.reading():
+            page = session.ground.log.actors(start, PAGE)
+        if not page:
+            break
+        for sequence, sealed in page:
+            try:
+                session.keys.open_record(RecordType.ACTOR_BOOK, sequence, sealed)
+                opened += 1
+            except CorruptRecord:
+                broken += 1
+        start = page[-1][0] + 1
+    return opened, [Finding(what=f"{broken} entries do not authenticate", where="actor book")] if broken else []
+
+
+def _note_repair(session: Session) -> None:
+    with session.ground.writing(), session.ground.files.data_transaction(full=True):
+        session.ground.log.append((Draft(Operation.REPAIRED, session.now(), "", "officer"),), session.policy.digest)

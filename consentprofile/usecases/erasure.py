@@ -1,0 +1,145 @@
+"""Erasure: every key of an account dies, and with it every copy of what it sealed.
+
+What stays is the evidence of the consent decisions, which the controller must be able to show, under its own key and
+for its own lifetime; suppressions, so that nobody is contacted again because he asked to be forgotten; and leaves,
+which name key ids and nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from consentprofile import canonical
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot
+from consentprofile.errors import InputError
+from consentprofile.model.consent import State
+from consentprofile.model.ids import Actor, parse_actor
+from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, Keyring, Work
+from consentprofile.tlog.leaf import Operation
+from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evidence
+from consentprofile.usecases.session import Session
+
+ERASE: Final = "erase"
+MAXIMUM_REFERENCE: Final = 256
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """What an erasure did. It names nobody; ``found`` tells how many of the accounts the store knew.
+
+    ``key_ids`` are hex, one for each destroyed key, as they stand in the leaves ``first_leaf`` to ``last_leaf``
+    (inclusive). ``reference_commitment`` is SHA-256(salt ‖ reference), both hex here; it stands in the leaves too, so
+    that whoever has the salt can show later which request an erasure answered.
+    """
+
+    found: int
+    key_ids: tuple[str, ...]
+    purposes: tuple[str, ...]
+    first_leaf: int | None = None
+    last_leaf: int | None = None
+    reference_commitment: str | None = None
+    reference_salt: str | None = None
+
+
+class ErasurePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an erasure would do: how many of the accounts the store knows, and how many keys would die."""
+
+    found: int
+    keys: int
+    purposes: tuple[str, ...]
+
+
+def plan(session: Session, accounts: Sequence[str]) -> ErasurePlan:
+    """What :func:`erase` would do to these accounts now. Nothing is changed and nothing personal opened."""
+    tags = list(dict.fromkeys(session.tag(account) for account in accounts))
+    names = {session.place(name): name for name in session.purpose_numbers}
+    found = keys = 0
+    purposes: set[str] = set()
+    with session.ground.files.reading(), session.ground.keyring.snapshot():
+        for tag in tags:
+            account = AccountKeys(session, session.ground.keyring, tag)
+            dying = _dying(account)
+            found += ACCOUNT_PLACE in account.slots
+            keys += len(dying)
+            purposes.update(names[place] for place, _ in dying if place in names)
+    return ErasurePlan(found=found, keys=keys, purposes=tuple(sorted(purposes)))
+
+
+def erase(
+    session: Session, accounts: Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
+) -> Erasure:
+    """Erase accounts, all in one change. Accounts that the store does not know are none the wiser.
+
+    When it returns, no process can read the data, and what lies in files is sealed under keys that no longer exist.
+    Raises :class:`InvalidAccount` or :class:`InvalidActor` before anything has changed.
+    """
+    who = parse_actor(actor)
+    if reference is not None and (not 0 < len(reference) <= MAXIMUM_REFERENCE or not reference.isprintable()):
+        raise InputError(f"a reference is 1 to {MAXIMUM_REFERENCE} printable characters")
+    tags = list(dict.fromkeys(session.tag(account) for account in accounts))
+    salt = random_bytes(16)
+    commitment = b"" if reference is None else canonical.digest(salt + reference.encode())
+    found = 0
+    destroyed: list[bytes] = []
+    with session.ground.writing():
+        now = session.now()
+        first = session.ground.log.frontier().size
+
+        def change(keyring: Keyring) -> Work:
+            nonlocal found
+            found = 0
+            destroyed.clear()
+            changes = Changes(session, now)
+            for tag in tags:
+                account = AccountKeys(session, keyring, tag)
+                found += ACCOUNT_PLACE in account.slots
+                destroyed.extend(slot.header.key_id for _, slot in _dying(account))
+                _erase(session, account, changes, who)
+            if changes.leaves and commitment:
+                changes.leaves = [
+                    msgspec.structs.replace(leaf, facts=(*leaf.facts, ("reference", commitment)))
+                    for leaf in changes.leaves
+                ]
+            if changes.leaves:
+                entry = session.actor_entry(first, now, who, Operation.ERASED, "", "")
+                changes.actors.append((first, entry))
+            return changes.work()
+
+        work = session.ground.pending.perform(change)
+    purposes = sorted({leaf.purpose for leaf in work.leaves} - {""})
+    return Erasure(
+        found=found,
+        key_ids=tuple(key_id.hex() for key_id in destroyed),
+        purposes=tuple(purposes),
+        first_leaf=first if work.leaves else None,
+        last_leaf=first + len(work.leaves) - 1 if work.leaves else None,
+        reference_commitment=commitment.hex() if reference is not None else None,
+        reference_salt=salt.hex() if reference is not None else None,
+    )
+
+
+def _dying(account: AccountKeys) -> list[tuple[int, Slot]]:
+    """The (place, slot) of each key that an erasure destroys: of compartments, then of the account."""
+    living = [(place, slot) for place, slot in sorted(account.slots.items()) if slot.key_held]
+    compartments = [entry for entry in living if entry[0] >= FIRST_PURPOSE_PLACE]
+    return compartments + [entry for entry in living if entry[0] == ACCOUNT_PLACE]
+
+
+def _erase(session: Session, account: AccountKeys, changes: Changes, who: Actor) -> None:
+    names = {session.place(name): name for name in session.purpose_numbers}
+    for place, slot in sorted(account.slots.items()):
+        if place < FIRST_PURPOSE_PLACE:
+            continue
+        if slot.key_held:
+            terms = session.terms(slot.header.terms)
+            evidence = account.evidence(changes)
+            account.destroy(place, changes, Operation.ERASED, since=changes.now, purpose=names[place], role=who.role)
+            add_evidence(changes, evidence, ERASE, terms, state=State.WITHDRAWN, method="", decided=changes.now)
+        account.vacate(place)
+    if ACCOUNT_PLACE in account.slots:
+        account.destroy(ACCOUNT_PLACE, changes, Operation.ERASED, since=changes.now, role=who.role)
+        account.vacate(ACCOUNT_PLACE)
+        account.note_erasure(changes.now)

@@ -1,0 +1,199 @@
+"""Reading: one actor, one purpose, and never without a trace.
+
+A read commits its leaf first, under the writer lock: the sealed trail in the compartment, the actor book's entry, the
+leaf. Only then, under the gate and slice by slice, keys are fetched, blocks opened, and keys put down again. A read
+that meets a destroyed key on the way answers as if there had never been one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from consentprofile import canonical
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.keys import SlotKey
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot
+from consentprofile.errors import InvalidActor, RoleNotAllowed, UndeclaredPurpose
+from consentprofile.model import block
+from consentprofile.model.consent import IN_FORCE
+from consentprofile.model.event import Recorded, Value
+from consentprofile.model.ids import Actor, parse_actor
+from consentprofile.model.policy import Purpose
+from consentprofile.model.profile import Profile, dedupe, fold
+from consentprofile.store.ports import BLOCK, TRAIL, SealedRow
+from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.consent import moment
+from consentprofile.usecases.session import Session
+
+SLICE: Final = 1_000
+"""Blocks opened under the gate before it is passed on: about 4 ms."""
+
+MAXIMUM_REASON: Final = 256
+NO_SALT: Final = bytes(16)
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as a purpose keeps it: ``at`` aware UTC and floored, tokens as hex digests, ``id`` hex."""
+
+    at: datetime
+    kind: str
+    fields: dict[str, Value]
+    id: str
+
+    def __repr__(self) -> str:
+        """The kind alone."""
+        return f"<StoredEvent {self.kind!r}, rest withheld>"
+
+
+class TrailEntry(msgspec.Struct, frozen=True, array_like=True):
+    """Who did what to an account, as it is sealed in the compartment or account that it concerns."""
+
+    second: int
+    role: str
+    name: str
+    operation: str
+    reason: str
+    salt: bytes
+
+
+def trail_commitment(plain: bytes) -> bytes:
+    """What the leaf says of a trail entry: a digest that nobody can guess, for the salt in it is random."""
+    return canonical.digest(plain)
+
+
+class Reader:
+    """One actor's access to one purpose."""
+
+    def __init__(self, session: Session, purpose: str, actor: str, reason: str | None) -> None:
+        self._session = session
+        self._actor, self._purpose = _admit(session, purpose, actor, reason)
+        self._reason = reason or ""
+
+    @property
+    def purpose(self) -> Purpose:
+        """The purpose that is read."""
+        return self._purpose
+
+    def profile(self, account: str) -> Profile | None:
+        """The profile, or None alike for unknown, refused, withdrawn, expired, erased and suppressed accounts."""
+        events = self._read(account)
+        return None if events is None else fold(events, self._session.policy, self._purpose)
+
+    def events(self, account: str) -> list[StoredEvent] | None:
+        """The events in the order of time, repeats dropped, the newest ``keep`` of them; None as for a profile."""
+        events = self._read(account)
+        if events is None:
+            return None
+        return [public_event(event) for event in dedupe(events)[-self._purpose.keep :]]
+
+    def _read(self, account: str) -> list[Recorded] | None:
+        session, purpose = self._session, self._purpose
+        tag = session.tag(account)
+        now = self._leave_trace(tag)
+        oldest = session.calendar.oldest_month(now, purpose.retention_months)
+        events: list[Recorded] = []
+        rows: list[bytes] | None = None
+        generation = done = 0
+        while rows is None or done < len(rows):
+            with session.ground.files.reading(), session.ground.keyring.snapshot():
+                slot = self._readable(tag, now)
+                if slot is None or (rows is not None and slot.header.generation != generation):
+                    return None
+                key = self._unwrap(slot)
+                if rows is None:
+                    generation = slot.header.generation
+                    rows = session.ground.rows(BLOCK).of(slot.number, generation)
+                for sealed in rows[done : done + SLICE]:
+                    events.extend(open_block(session, key, sealed, oldest))
+                del key
+                done += SLICE
+        return events
+
+    def _readable(self, tag: bytes, now: int) -> Slot | None:
+        session = self._session
+        slot = session.ground.keyring.slot_at(tag, session.place(self._purpose.name))
+        if slot is None or session.state(slot, now) not in IN_FORCE:
+            return None
+        return None if self._purpose.name in session.suppressed_purposes(tag) else slot
+
+    def _unwrap(self, slot: Slot) -> SlotKey:
+        session = self._session
+        return session.keys.unwrap(slot, purpose=self._purpose.name, terms=session.bound(slot.header.terms))
+
+    def _leave_trace(self, tag: bytes) -> int:
+        """Commit the leaf, the trail and the actor book's entry of a read; the second of the read."""
+        session, actor, purpose = self._session, self._actor, self._purpose.name
+        ground = session.ground
+        with ground.writing():
+            now = session.now()
+            entry = TrailEntry(now, actor.role, actor.name, Operation.READ, self._reason, random_bytes(16))
+            plain = canonical.pack(entry)
+            with ground.keyring.snapshot():
+                slot = self._readable(tag, now)
+                key = None if slot is None else self._unwrap(slot)
+            # Without a compartment there is nowhere to keep the entry. The commitment looks the same, so the leaf does
+            # not tell whether anything was read.
+            facts = (("commitment", trail_commitment(plain)),)
+            draft = Draft(Operation.READ, now, purpose, actor.role, facts)
+            with ground.files.data_transaction(full=False):
+                if key is not None:
+                    sealed = key.seal(RecordType.TRAIL, plain)
+                    ground.rows(TRAIL).append([SealedRow(key.slot, key.generation, sealed)])
+                sequence = ground.log.append((draft,), session.policy.digest)
+                book = session.actor_entry(sequence, now, actor, Operation.READ, purpose, self._reason)
+                ground.log.note_actors([(sequence, book)])
+        return now
+
+
+def open_block(session: Session, key: SlotKey, sealed: bytes, oldest: int) -> Iterator[Recorded]:
+    """The events of a block that retention still allows. Raises :class:`CorruptRecord`."""
+    opened = block.decode(key.open(RecordType.BLOCK, sealed))
+    if opened.month >= oldest:
+        read = session.codebook(opened.policy).read
+        for packed in opened.events:
+            yield read(packed)
+
+
+def public_event(event: Recorded) -> StoredEvent:
+    """An event as callers see it."""
+    return StoredEvent(at=moment(event.at), kind=event.kind, fields=dict(event.fields), id=event.id.hex())
+
+
+@contextmanager
+def view(session: Session, purpose: str, actor: str, reason: str | None) -> Iterator[Reader]:
+    """Open a reader. Raises :class:`UndeclaredPurpose` or :class:`RoleNotAllowed`, each with a leaf of the refusal."""
+    yield Reader(session, purpose, actor, reason)
+
+
+def _admit(session: Session, purpose: str, actor: str, reason: str | None) -> tuple[Actor, Purpose]:
+    who = parse_actor(actor)
+    if reason is not None and (len(reason) > MAXIMUM_REASON or not reason.isprintable()):
+        raise InvalidActor(f"a reason is at most {MAXIMUM_REASON} printable characters")
+    try:
+        declared = session.purpose(purpose)
+        if who.role not in declared.readers:
+            readers = ", ".join(declared.readers) or "nobody"
+            raise RoleNotAllowed(f"this role is not among the readers of the purpose {purpose!r}, which are: {readers}")
+    except (UndeclaredPurpose, RoleNotAllowed) as error:
+        # An undeclared purpose or role is not repeated in the log: it could be anything, a person's name too.
+        named = purpose if isinstance(error, RoleNotAllowed) else ""
+        _note_refusal(session, who, named, reason or "")
+        raise
+    return who, declared
+
+
+def _note_refusal(session: Session, actor: Actor, purpose: str, reason: str) -> None:
+    with session.ground.writing():
+        now = session.now()
+        role = actor.role if actor.role in session.policy.all_roles else ""
+        draft = Draft(Operation.READ_REFUSED, now, purpose, role)
+        with session.ground.files.data_transaction(full=False):
+            sequence = session.ground.log.append((draft,), session.policy.digest)
+            book = session.actor_entry(sequence, now, actor, Operation.READ_REFUSED, purpose, reason)
+            session.ground.log.note_actors([(sequence, book)])

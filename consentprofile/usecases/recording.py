@@ -1,0 +1,224 @@
+"""Recording: each event goes, projected and sealed, to the purposes that are in force, and to no other.
+
+One transaction of ``data.db`` under the writer lock for each batch; keys are only read. Nothing of an event that a
+purpose may not keep ever reaches a sealed block, and no key outlives the batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+import msgspec
+
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.keys import SlotKey
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.tags import SHORT_BYTES
+from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
+from consentprofile.model import block
+from consentprofile.model.consent import IN_FORCE
+from consentprofile.model.event import Event, Outcome
+from consentprofile.model.ids import normalize_account
+from consentprofile.model.policy import Purpose
+from consentprofile.model.projection import Checked
+from consentprofile.store.ports import BLOCK, SealedRow
+from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.session import Session
+
+BATCH: Final = 5_000
+"""Events in one transaction of ``record_many``, unless told otherwise."""
+
+
+_OUTCOMES: Final = frozenset(Outcome)
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What ``record_many`` did: how many events it took, and how often each purpose said what."""
+
+    events: int
+    outcomes: Mapping[str, Mapping[Outcome, int]]
+
+    def __repr__(self) -> str:
+        return f"<Summary of {self.events} events>"
+
+
+class _Compartment:
+    """One compartment during a batch: what it may take, and what it has taken."""
+
+    __slots__ = ("key", "months", "since")
+
+    def __init__(self, key: SlotKey, since: int) -> None:
+        self.key = key
+        self.since = since
+        self.months: dict[int, list[block.Packed]] = {}
+
+
+class _Account(NamedTuple):
+    compartments: dict[str, _Compartment]
+    suppressed: frozenset[str]
+
+
+class _Batch:
+    """Events of one transaction on their way into blocks. Lives under the writer lock, with the keys that it opened."""
+
+    def __init__(self, session: Session, now: int) -> None:
+        self._session = session
+        self._now = now
+        self._purposes = tuple(session.policy.purpose_list)
+        self._names = {number: name for name, number in session.purpose_numbers.items()}
+        oldest = session.calendar.oldest_month
+        self._oldest = {purpose.name: oldest(now, purpose.retention_months) for purpose in self._purposes}
+        self._any_suppressed = session.ground.keyring.has_suppressions()
+        self._accounts: dict[str, _Account] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, event: Event) -> dict[str, Outcome]:
+        """Take one event; the outcome for each purpose. Raises :class:`InputError` for one that cannot be taken."""
+        checked = self._session.projector.check(event, self._now)
+        account = self._accounts.get(event.account)
+        if account is None:
+            account = self._accounts[event.account] = self._open(event.account)
+        outcomes = {purpose.name: self._offer(purpose, account, event, checked) for purpose in self._purposes}
+        self.counts.update(outcomes.items())
+        return outcomes
+
+    def _open(self, account: str) -> _Account:
+        session, now = self._session, self._now
+        tag = session.keys.index.account(normalize_account(account))
+        compartments = {}
+        for _, slot in session.ground.keyring.compartments_of(tag):
+            if session.state(slot, now) in IN_FORCE:
+                purpose = self._names[slot.header.purpose]
+                key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
+                compartments[purpose] = _Compartment(key, slot.header.since)
+        suppressed = session.suppressed_purposes(tag) if self._any_suppressed else frozenset()
+        return _Account(compartments, suppressed)
+
+    def _offer(self, purpose: Purpose, account: _Account, event: Event, checked: Checked) -> Outcome:
+        name = purpose.name
+        compartment = account.compartments.get(name)
+        if compartment is None:
+            return Outcome.NO_CONSENT
+        if name in account.suppressed:
+            return Outcome.SUPPRESSED
+        values = self._session.projector.project(name, checked)
+        if values is None:
+            return Outcome.NOT_COLLECTED
+        if checked.at < compartment.since:
+            return Outcome.BEFORE_CONSENT
+        month = self._session.calendar.month(checked.at)
+        if month < self._oldest[name]:
+            return Outcome.PAST_RETENTION
+        packed = self._pack(purpose, compartment.key, event, checked, values)
+        compartment.months.setdefault(month, []).append(packed)
+        return Outcome.RECORDED
+
+    def _pack(
+        self, purpose: Purpose, key: SlotKey, event: Event, checked: Checked, values: list[tuple[int, int | bool | str]]
+    ) -> block.Packed:
+        # Without an id every call is an event of its own: a random id makes it one, and lets the fold drop copies of
+        # a block that somebody put back.
+        stored = random_bytes(SHORT_BYTES) if event.id is None else key.secret.event(event.id)
+        packed: block.Packed = [stored, self._session.calendar.floor(checked.at, purpose.precision), checked.kind]
+        tokens = self._session.projector.tokens
+        for number, value in values:
+            packed.append(number)
+            packed.append(key.secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
+        return packed
+
+    def seal(self) -> list[SealedRow]:
+        """Every block of the batch, sealed."""
+        policy = self._session.policy_number
+        rows = []
+        for account in self._accounts.values():
+            for compartment in account.compartments.values():
+                key = compartment.key
+                for month, events in compartment.months.items():
+                    sealed = key.seal(RecordType.BLOCK, block.encode(policy, month, events))
+                    rows.append(SealedRow(key.slot, key.generation, sealed))
+        return rows
+
+
+def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Outcome]:
+    """Record one event; the outcome for each declared purpose.
+
+    Returns when the event is as durable as the store's setting says. Raises :class:`InvalidEvent` or
+    :class:`InvalidAccount` and records nothing for an event that is malformed, undeclared or from the future.
+    """
+    with session.ground.writing():
+        batch = _Batch(session, session.now())
+        with session.ground.keyring.snapshot():
+            outcomes = batch.add(event)
+        _commit(session, batch, 1, role)
+    return outcomes
+
+
+def record_many(
+    session: Session,
+    events: Iterable[Event],
+    *,
+    batch_size: int = BATCH,
+    progress: Callable[[int], None] | None = None,
+    role: str = "app",
+) -> Summary:
+    """Record any iterable of events in batches of one transaction each, in bounded memory.
+
+    ``progress`` is told how many events are recorded so far. A bad event raises :class:`InvalidEvent` with its
+    ``index`` and the number ``committed`` before it; its own batch is void, earlier ones stay.
+    """
+    if batch_size < 1:
+        raise InputError("a batch has at least one event")
+    committed = 0
+    counts: Counter[tuple[str, str]] = Counter()
+    source = iter(events)
+    while taken := list(islice(source, batch_size)):
+        counts.update(_record_batch(session, taken, committed, role))
+        committed += len(taken)
+        if progress is not None:
+            progress(committed)
+    outcomes: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
+    for (purpose, outcome), count in sorted(counts.items()):
+        outcomes[purpose][Outcome(outcome)] = count
+    return Summary(committed, outcomes)
+
+
+def _record_batch(session: Session, events: Sequence[Event], committed: int, role: str) -> Counter[tuple[str, str]]:
+    with session.ground.writing():
+        batch = _Batch(session, session.now())
+        with session.ground.keyring.snapshot():
+            for index, event in enumerate(events):
+                try:
+                    batch.add(event)
+                except InputError as error:
+                    raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
+        _commit(session, batch, len(events), role)
+        return batch.counts
+
+
+def _commit(session: Session, batch: _Batch, events: int, role: str) -> None:
+    rows = batch.seal()
+    ground = session.ground
+    with ground.files.data_transaction(full=False):
+        ground.counters.add(batch.counts)
+        if rows:
+            ground.rows(BLOCK).append(rows)
+            commitment = hashlib.sha256(b"".join(row.sealed[-16:] for row in rows)).digest()
+            facts = (("events", events), ("blocks", len(rows)), ("commitment", commitment))
+            leaf = Draft(Operation.RECORDED, session.now(), "", role, facts)
+            ground.log.append((leaf,), session.policy.digest)
+
+
+def statistics(session: Session) -> dict[str, dict[Outcome, int]]:
+    """How often recording said what, for each purpose, since the store was made, without any account."""
+    with session.ground.files.reading():
+        counts = session.ground.counters.all()
+    result: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
+    for (purpose, outcome), count in sorted(counts.items()):
+        if outcome not in _OUTCOMES or purpose not in result:
+            raise CorruptRecord("a counter is of no known purpose or outcome; run `consentprofile check`")
+        result[purpose][Outcome(outcome)] = count
+    return result

@@ -1,0 +1,192 @@
+"""Releases: read in slices, protected, written to the ledger, and only then handed out.
+
+What has been answered once is answered again from the ledger, byte for byte. Everything else is counted anew from the
+compartments in force; an account whose key vanishes on the way is dropped before anything is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot, SlotKind
+from consentprofile.model.consent import IN_FORCE
+from consentprofile.model.event import Recorded
+from consentprofile.model.profile import dedupe
+from consentprofile.release import ledger
+from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
+from consentprofile.release.manifest import manifest
+from consentprofile.release.measures.reach import Reach
+from consentprofile.release.plan import ReleasePlan
+from consentprofile.release.plan import plan as plan_release
+from consentprofile.release.spec import ReleaseSpec, check_period, read_spec
+from consentprofile.release.threshold import protect, settle
+from consentprofile.release.writers import render, write_folder
+from consentprofile.store.ports import BLOCK, StoredRelease
+from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.reading import open_block
+from consentprofile.usecases.session import Session
+
+SLICE: Final = 100
+"""Compartments read under the gate before it is passed on: a few milliseconds."""
+
+Progress = Callable[[int, int], None]
+"""Told how many slots of how many have been read."""
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A release: its number in the ledger, its folder, and its files by name. ``repeated``: it was answered before."""
+
+    number: int
+    repeated: bool
+    folder: str
+    files: dict[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"<Release {self.number}>"
+
+
+class _Counted:
+    """A measure over the compartments in force, and where each counted account stands in the keyring."""
+
+    def __init__(self, spec: ReleaseSpec) -> None:
+        self.measure = Reach(spec)
+        self.members: dict[int, tuple[int, bytes]] = {}
+        """slot → (generation, pseudonym)"""
+
+
+def release(
+    session: Session, text: str, name: str, out: Path, *, actor: str = "officer", progress: Progress | None = None
+) -> Release:
+    """Release what the specification ``text`` (called ``name`` in messages) asks for, into the folder ``out``.
+
+    Raises :class:`InvalidSpec` or :class:`ReleaseRefused`; then nothing has left the store.
+    """
+    spec = read_spec(text, name, session.policy)
+    found = _answer(session, spec)
+    if found is None:
+        counted = _count(session, spec, progress)
+        found = _publish(session, spec, counted, actor)
+    number, files, repeated = found
+    write_folder(files, out)
+    return Release(number=number, repeated=repeated, folder=str(out), files=files)
+
+
+def plan(session: Session, text: str, name: str, *, progress: Progress | None = None) -> ReleasePlan:
+    """What the release would be, never its figures. Raises like :func:`release`. Costs as much as the release."""
+    spec = read_spec(text, name, session.policy)
+    with session.ground.writing():
+        now = session.now()
+        entries = _ledger(session)
+        answered = next((entry for entry in entries if entry.spec == spec.canonical), None)
+        if answered is None:
+            check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+        with session.ground.files.data_transaction(full=False):
+            draft = Draft(Operation.RELEASE_PLANNED, now, spec.purpose, "officer")
+            session.ground.log.append((draft,), session.policy.digest)
+    if answered is not None:
+        return plan_release(spec, answered.cells)
+    counted = _count(session, spec, progress)
+    settled = settle(counted.measure.cells(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
+    return plan_release(spec, settled)
+
+
+def _ledger(session: Session) -> list[LedgerEntry]:
+    with session.ground.files.reading():
+        stored = session.ground.releases.all()
+    return [ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger)) for row in stored]
+
+
+def _answer(session: Session, spec: ReleaseSpec) -> tuple[int, dict[str, bytes], bool] | None:
+    """What this specification was answered with, read with a leaf; or None, once the period was found releasable."""
+    with session.ground.writing():
+        now = session.now()
+        entries = _ledger(session)
+        files = ledger.answer(entries, spec)
+        if files is None:
+            check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+            return None
+        number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
+        with session.ground.files.data_transaction(full=True):
+            draft = Draft(Operation.RELEASE_READ, now, spec.purpose, "officer", (("release", number),))
+            session.ground.log.append((draft,), session.policy.digest)
+    return number, files, True
+
+
+def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _Counted:
+    """Read every compartment of the purpose that is in force, slice by slice."""
+    counted = _Counted(spec)
+    purpose = session.policy.purposes[spec.purpose]
+    after = done = 0
+    while True:
+        with session.ground.files.reading(), session.ground.keyring.snapshot():
+            now = session.now()
+            total = session.ground.keyring.count()
+            slots = session.ground.keyring.iterate(after, SLICE)
+            oldest = session.calendar.oldest_month(now, purpose.retention_months)
+            for slot in slots:
+                if _counts(session, slot, spec.purpose, now):
+                    key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
+                    rows = session.ground.rows(BLOCK).of(slot.number, slot.header.generation)
+                    events: list[Recorded] = []
+                    for sealed in rows:
+                        events.extend(open_block(session, key, sealed, oldest))
+                    counted.measure.add(key.secret.member(), dedupe(events)[-purpose.keep :])
+                    counted.members[slot.number] = slot.header.generation, key.secret.member()
+                    del key
+        if not slots:
+            return counted
+        after = slots[-1].number
+        done += len(slots)
+        if progress is not None:
+            progress(done, max(total, done))
+
+
+def _counts(session: Session, slot: Slot, purpose: str, now: int) -> bool:
+    header = slot.header
+    return (
+        header.kind == SlotKind.COMPARTMENT
+        and header.purpose == session.purpose_numbers[purpose]
+        and session.state(slot, now) in IN_FORCE
+        and purpose not in session.suppressed_purposes(header.tag)
+    )
+
+
+def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str) -> tuple[int, dict[str, bytes], bool]:
+    with session.ground.writing():
+        now = session.now()
+        entries = _ledger(session)
+        files = ledger.answer(entries, spec)
+        if files is not None:  # another process answered meanwhile; there is one answer
+            number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
+            return number, files, True
+        check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+        _drop_vanished(session, spec, counted, now)
+        earlier = ledger.earlier_cells(entries, spec.purpose)
+        protected = protect(counted.measure.cells(), spec.rules, earlier, min_accounts=spec.min_accounts)
+        salt = random_bytes(SALT_BYTES)
+        root = session.ground.log.frontier().root()
+        files = render(spec, protected.published, manifest(spec, session.policy, salt=salt, root=root))
+        entry = ledger.entry(spec, policy=session.policy.digest, salt=salt, cells=protected.ledger, files=files)
+        number = session.ground.releases.next_number()
+        sealed = session.keys.seal_record(RecordType.LEDGER, number, ledger.pack(entry))
+        facts = (("release", number), ("specification", entry.digest))
+        with session.ground.files.data_transaction(full=True):
+            session.ground.releases.add(StoredRelease(number, entry.digest, sealed))
+            session.ground.log.append(
+                (Draft(Operation.RELEASED, now, spec.purpose, actor, facts),), session.policy.digest
+            )
+    return number, files, False
+
+
+def _drop_vanished(session: Session, spec: ReleaseSpec, counted: _Counted, now: int) -> None:
+    with session.ground.keyring.snapshot():
+        for number, (generation, pseudonym) in counted.members.items():
+            slot = session.ground.keyring.slot(number)
+            if slot is None or slot.header.generation != generation or not _counts(session, slot, spec.purpose, now):
+                counted.measure.drop(pseudonym)

@@ -1,0 +1,219 @@
+"""An open store as use cases see it: the ground, the opened keys, the policy in force, and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from consentprofile import canonical
+from consentprofile.crypto import aead, keys
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.keys import EpochKeys
+from consentprofile.crypto.providers import KeyProvider, decode_parameters, encode_parameters
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot
+from consentprofile.errors import CorruptRecord, PolicyChanged, StoreNotFound, UndeclaredPurpose
+from consentprofile.model.block import Codebook
+from consentprofile.model.calendar import Calendar
+from consentprofile.model.consent import IN_FORCE, State
+from consentprofile.model.ids import Actor, normalize_account
+from consentprofile.model.policy import Policy, Purpose
+from consentprofile.model.projection import Projector
+from consentprofile.store.ports import (
+    FIRST_PURPOSE_PLACE,
+    Durability,
+    Epoch,
+    Ground,
+    Terms,
+    create_directory,
+)
+from consentprofile.tlog.leaf import Draft, Operation
+
+FIRST_EPOCH: Final = 1
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+class Session:
+    """One open store."""
+
+    def __init__(self, ground: Ground, opened: EpochKeys, clock: Clock) -> None:
+        self.ground: Final = ground
+        self.keys: Final = opened
+        self._clock = clock
+        self._policies = {
+            number: _accepted(digest, text) for number, (digest, text) in ground.data_file.policies().items()
+        }
+        if not self._policies:
+            raise CorruptRecord("the store has lost its policy; restore data.db from a backup")
+        self.policy_number: Final = max(self._policies)
+        self.policy: Final = self._policies[self.policy_number]
+        self.calendar: Final = Calendar(self.policy.time_zone)
+        self.projector: Final = Projector(self.policy)
+        self.purpose_numbers: Final = {name: number for number, name in ground.keyring.purposes().items()}
+        if not self.purpose_numbers.keys() >= self.policy.purposes.keys():
+            raise CorruptRecord("the keyring does not have the purposes of the policy; restore keys.db")
+        self._codebooks: dict[int, Codebook] = {}
+        self._terms: dict[int, Terms] = {}
+        self._bounds: dict[int, bytes] = {}
+
+    def now(self) -> int:
+        """The second, UTC, by the store's clock, which never runs behind the newest leaf."""
+        return max(int(self._clock().timestamp()), self.ground.log.newest_hour() * 3600)
+
+    # ---- the policy ------------------------------------------------------------------------------
+
+    def purpose(self, name: str) -> Purpose:
+        """A declared purpose. Raises :class:`UndeclaredPurpose`."""
+        found = self.policy.purposes.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise UndeclaredPurpose("the policy declares no such purpose; `policy show` lists the purposes")
+        return found
+
+    def place(self, purpose: str) -> int:
+        """Where the directory keeps an account's compartment for this purpose."""
+        return FIRST_PURPOSE_PLACE + self.purpose_numbers[purpose]
+
+    def codebook(self, policy: int) -> Codebook:
+        """The words of an accepted policy. Raises :class:`CorruptRecord` for a number that was never accepted."""
+        book = self._codebooks.get(policy)
+        if book is None:
+            if policy not in self._policies:
+                raise CorruptRecord("a block names a policy that the store never accepted; run `consentprofile check`")
+            book = self._codebooks[policy] = Codebook(self._policies[policy])
+        return book
+
+    # ---- accounts and compartments ---------------------------------------------------------------
+
+    def tag(self, account: str) -> bytes:
+        """The tag of an account. Raises :class:`InvalidAccount`."""
+        return self.keys.index.account(normalize_account(account))
+
+    def terms(self, number: int) -> Terms:
+        """What a consent was given under. Raises :class:`CorruptRecord` for terms that are not there."""
+        if number not in self._terms:
+            self._terms = self.ground.keyring.all_terms()
+        if number not in self._terms:
+            raise CorruptRecord("a slot names terms that the keyring does not have; restore keys.db")
+        return self._terms[number]
+
+    def bound(self, number: int) -> bytes:
+        """What binds a wrapped key to its terms."""
+        found = self._bounds.get(number)
+        if found is None:
+            found = self._bounds[number] = self.terms(number).bound
+        return found
+
+    def forget_terms(self) -> None:
+        """Forget terms that a rolled back transaction may have added."""
+        self._terms.clear()
+        self._bounds.clear()
+
+    @staticmethod
+    def state(slot: Slot | None, now: int) -> State:
+        """The state of consent at ``now``: over is over, whatever the slot still says."""
+        if slot is None:
+            return State.NONE
+        try:
+            state = State(slot.header.state)
+        except ValueError:
+            raise CorruptRecord("a slot of the keyring has no known state; restore keys.db") from None
+        if state in IN_FORCE and (now >= slot.header.until or not slot.key_held):
+            return State.EXPIRED
+        return state
+
+    def suppressed_purposes(self, tag: bytes) -> frozenset[str]:
+        """The purposes that are switched off for an account."""
+        reasons = self.ground.keyring.reasons(tag, self.keys.index)
+        return frozenset(name for reason in reasons for name in self.policy.suppressions.get(reason, ()))
+
+    # ---- the actor book --------------------------------------------------------------------------
+
+    def actor_entry(self, sequence: int, second: int, actor: Actor, operation: str, purpose: str, reason: str) -> bytes:
+        """A sealed entry of the actor book beside the leaf with this sequence."""
+        plain = canonical.pack((second, actor.role, actor.name, operation, purpose, reason))
+        return self.keys.seal_record(RecordType.ACTOR_BOOK, sequence, plain)
+
+    def close(self) -> None:
+        """Close the store's files."""
+        self.ground.files.close()
+
+
+def _accepted(digest: bytes, text: bytes) -> Policy:
+    """An accepted policy. It decides what is kept and who reads: nothing is opened under one that was altered."""
+    if canonical.digest(text) != digest:
+        raise CorruptRecord("a policy does not have the digest it was accepted with; restore data.db from a backup")
+    try:
+        return Policy.from_text(text)
+    except msgspec.MsgspecError:
+        raise CorruptRecord("a policy of the store cannot be read; restore data.db from a backup") from None
+
+
+def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock) -> None:
+    """Make a store: its directory, its keys, its policy, and the first leaves of its log."""
+    aead.require_support()
+
+    def establish(ground: Ground) -> None:
+        store = random_bytes(16)
+        secret, parameters = key.enroll()
+        root = keys.derive_root(secret, store, FIRST_EPOCH)
+        names = list(policy.purposes)
+        epoch = Epoch(
+            FIRST_EPOCH,
+            encode_parameters(parameters),
+            keys.check_value(root),
+            keys.mint_epoch(root, store, FIRST_EPOCH, names),
+        )
+        second = int(clock().timestamp())
+        with ground.files.writing():
+            with ground.files.data_transaction(full=True):
+                ground.data_file.establish(store)
+                ground.data_file.add_policy(policy.digest, policy.text)
+                ground.log.establish()
+                leaves = (Draft(Operation.STORE_CREATED, second), Draft(Operation.POLICY_ACCEPTED, second))
+                ground.log.append(leaves, policy.digest)
+            with ground.files.keyring_transaction():
+                ground.keyring.establish(store, epoch, names)
+
+    create_directory(path, establish)
+
+
+def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, durability: Durability) -> Session:
+    """Open a store. Raises :class:`WrongKey`, :class:`StoreNotFound`, :class:`NewerFormat`, :class:`CorruptRecord`."""
+    aead.require_support()
+    if not path.is_dir():
+        raise StoreNotFound("there is no store at this path; `consentprofile init` makes one")
+    ground = Ground(path, wait=wait, durability=durability)
+    try:
+        ground.require_agreement()
+        store, number = ground.keyring.identity()
+        epoch = ground.keyring.epoch(number)
+        secret = key.recall(decode_parameters(epoch.provider))
+        root = keys.derive_root(secret, store, number)
+        opened = keys.open_epoch(root, epoch.check_value, store, number, epoch.wrapped)
+        with ground.writing():
+            pass  # finishes what a crash left pending
+        return Session(ground, opened, clock)
+    except BaseException:
+        ground.files.close()
+        raise
+
+
+def require_same_policy(session: Session, policy: Policy) -> None:
+    """Raise :class:`PolicyChanged`, with what a change would mean, unless this is the policy in force."""
+    if policy.digest != session.policy.digest:
+        raise PolicyChanged(
+            "the policy differs from the one that this store has accepted, and this version cannot change it. "
+            "A narrowing change would apply at once, also to what is stored; a widening one (a new field, a longer "
+            "retention, a finer time, a new reader) needs a new notice version and the consent of each account. "
+            "Open the store without a policy to go on under the accepted one"
+        )

@@ -1,0 +1,59 @@
+"""Suppression: a declared reason switches purposes off for an account, whatever it has consented to.
+
+Keys stay, for the person may come back; nothing is recorded, read or released meanwhile. A suppression outlives the
+account's erasure. It is noted by tag, sealed with the index key: nobody can add one without it. (Whoever can write
+``keys.db`` could remove the row: file permissions guard that.)
+"""
+
+from __future__ import annotations
+
+from consentprofile import canonical
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.errors import InvalidDecision
+from consentprofile.model.ids import normalize_account, parse_actor
+from consentprofile.store.ports import TRAIL, Keyring, Work
+from consentprofile.tlog.leaf import Operation
+from consentprofile.usecases.account_keys import AccountKeys, Changes
+from consentprofile.usecases.reading import TrailEntry, trail_commitment
+from consentprofile.usecases.session import Session
+
+
+def suppress(session: Session, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
+    """Note a declared reason for an account; whether that changed anything. Raises :class:`InvalidDecision`."""
+    return _set(session, account, reason, actor, lift=False)
+
+
+def lift_suppression(session: Session, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
+    """Take a reason away again; whether that changed anything. Raises :class:`InvalidDecision`."""
+    return _set(session, account, reason, actor, lift=True)
+
+
+def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool) -> bool:
+    who = parse_actor(actor)
+    if reason not in session.policy.suppressions:
+        raise InvalidDecision("the policy declares no such reason; `policy show` lists the reasons for suppression")
+    normalized = normalize_account(account)
+    tag = session.keys.index.account(normalized)
+    operation = Operation.SUPPRESSION_LIFTED if lift else Operation.SUPPRESSED
+    with session.ground.writing():
+        now = session.now()
+        first = session.ground.log.frontier().size
+
+        def change(keyring: Keyring) -> Work:
+            changes = Changes(session, now)
+            noted = reason in keyring.reasons(tag, session.keys.index)
+            if noted is not lift:
+                return changes.work()
+            if lift:
+                keyring.lift(tag, reason)
+            else:
+                keyring.suppress(tag, reason, session.keys.index)
+            key = AccountKeys(session, keyring, tag).account(changes, normalized)
+            plain = canonical.pack(TrailEntry(now, who.role, who.name, operation, reason, random_bytes(16)))
+            changes.row(TRAIL, RecordType.TRAIL, key, plain)
+            changes.leaf(operation, role=who.role, facts=(("commitment", trail_commitment(plain)),))
+            changes.actors.append((first, session.actor_entry(first, now, who, operation, "", reason)))
+            return changes.work()
+
+        return not session.ground.pending.perform(change).is_empty
