@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 
-import msgspec
+from consentprofile.model.withheld import Withheld
 
 
 class State(IntEnum):
@@ -54,7 +54,7 @@ class Act(StrEnum):
     INVALIDATE = "invalidate"
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(Withheld, frozen=True, kw_only=True):
     """One decision of one account on some purposes: what ``give_consents`` takes, and a row of ``consent import``.
 
     ``notice`` is the version that the person was shown (needed to give, renew and refuse), ``method`` how the decision
@@ -67,10 +67,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
     method: str | None = None
     at: datetime | None = None
-
-    def __repr__(self) -> str:
-        """The act alone: a decision is personal data."""
-        return f"<Decision {self.act.value!r}, rest withheld>"
 
 
 class Effect(StrEnum):
@@ -107,7 +103,7 @@ def judge(state: State, act: Act, *, same_notice: bool, key_held: bool) -> tuple
     return state, Effect.NOTHING
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(Withheld, frozen=True, kw_only=True):
     """One decision as the evidence keeps it. Times are aware UTC; digests are hex.
 
     ``act`` is a word of :class:`Act`, or ``erase`` where the account was erased. ``decided`` is when the person
@@ -124,12 +120,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     decided: datetime
     recorded: datetime
 
-    def __repr__(self) -> str:
-        """The act alone: evidence is personal data."""
-        return f"<Entry {self.act!r}, rest withheld>"
 
-
-class Consent(msgspec.Struct, frozen=True, kw_only=True):
+class Consent(Withheld, frozen=True, kw_only=True):
     """The state of one account's consent to one purpose.
 
     ``since`` is when the state began, ``until`` when the lifetime of a consent in force is over; both aware UTC.

@@ -9,11 +9,13 @@ from typing import TypeAlias
 
 import msgspec
 
+from consentprofile.model.withheld import Withheld
+
 Value: TypeAlias = str | int | bool
 """A field's value: an enum value or a token's digest (text), an integer or amount, a boolean."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Event(Withheld, frozen=True, kw_only=True):
     """Something that a logged-in account did.
 
     ``at`` is an aware datetime. With an ``id`` (1 to 256 bytes of UTF-8) the event is recorded exactly once in its
@@ -26,12 +28,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     id: str | None = None
     fields: Mapping[str, Value] = msgspec.field(default_factory=dict)
 
-    def __repr__(self) -> str:
-        """The kind alone: an event is personal data, and a representation ends up in logs."""
-        return f"<Event {self.kind!r}, rest withheld>"
 
-
-class Recorded(msgspec.Struct, frozen=True, order=True):
+class Recorded(Withheld, frozen=True, order=True):
     """An event as a purpose keeps it: projected, floored, its tokens digested.
 
     ``at`` is in seconds since 1970-01-01T00:00:00Z, floored to the purpose's precision in the policy's time zone;
@@ -44,12 +42,6 @@ class Recorded(msgspec.Struct, frozen=True, order=True):
     kind: str
     fields: tuple[tuple[str, Value], ...]
     id: bytes
-
-    def __repr__(self) -> str:
-        """The kind alone."""
-        return f"<Recorded {self.kind!r}, rest withheld>"
-
-    __rich_repr__ = None  # type: ignore[assignment]  # rich would print every field
 
 
 class Outcome(StrEnum):

@@ -6,24 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-import msgspec
+from consentprofile.model.withheld import Withheld
 
 SESSION_GAP: Final = 30 * 60
 """Seconds without an event after which the next event opens a new session."""
 
 PATH_LIMIT: Final = 100
 """The most steps that a path shows; older ones are counted."""
-
-
-class Withheld(msgspec.Struct, frozen=True):
-    """The base of values that are personal data: their representations show nothing, for they end up in logs."""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}, contents withheld>"
-
-    def __rich_repr__(self) -> list[tuple[str, object]]:
-        """Nothing either: rich asks for this instead of the representation."""
-        return []
 
 
 class Touchpoint(Withheld, frozen=True):

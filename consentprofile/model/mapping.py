@@ -5,7 +5,6 @@ A mapping is read from TOML and validated as a whole against the policy, every f
 
 from __future__ import annotations
 
-import functools
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -27,7 +26,6 @@ FORMAT: Final = 1
 CONTENT_IDS: Final = "content+occurrence"
 """What ``id`` says, or leaves unsaid, where ids are derived."""
 
-_MACHINE_ZONES: Final = frozenset({"localtime", "Factory", "posixrules"})
 _COLUMN: Final = "the name of a column"
 
 
@@ -117,21 +115,9 @@ def _at(top: Reader) -> tuple[str, CellReader[datetime]]:
     return column or "", cells.moment(pattern, zone)
 
 
-@functools.cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones()) - _MACHINE_ZONES
-
-
 def _zone(table: Reader) -> zoneinfo.ZoneInfo | None:
-    expected = "a time zone name, such as 'UTC' or 'Europe/Berlin'"
-    zone = table.text("zone", expected, optional=True)
-    if zone is None:
-        return None
-    # Opening the zone would not do: on some systems names are found in any case, as paths, or as the local time.
-    if zone not in _zones():
-        table.fault("zone", f"expected {expected}, known on this machine{did_you_mean(zone, sorted(_zones()))}")
-        return None
-    return zoneinfo.ZoneInfo(zone)
+    zone = table.time_zone("zone", optional=True)
+    return None if zone is None else zoneinfo.ZoneInfo(zone)
 
 
 def _id(top: Reader) -> str | None:

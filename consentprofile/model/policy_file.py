@@ -10,9 +10,7 @@ out only if no fault was noted, so no placeholder ever leaves this module.
 
 from __future__ import annotations
 
-import functools
 import re
-import zoneinfo
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, cast
 
@@ -57,9 +55,6 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _TERM: Final = re.compile(r"[a-z][a-z0-9-]*:[A-Za-z][A-Za-z0-9_-]*")
 _PHRASE: Final = re.compile(r"\S(.*\S)?")
 
-_MACHINE_ZONES: Final = frozenset({"localtime", "Factory", "posixrules"})
-"""Names in the time zone database that mean something else on another machine, or nothing."""
-
 
 def read_policy(text: str, name: str) -> Policy:
     """The policy that ``text`` declares; ``name`` is what messages call the file.
@@ -79,7 +74,7 @@ def read_policy(text: str, name: str) -> Policy:
 
 def _policy(top: Reader) -> Policy:
     top.integer("format", "the format of this file", minimum=FORMAT, maximum=FORMAT)
-    time_zone = _time_zone(top)
+    time_zone = top.time_zone("time_zone") or ""
     roles = _roles(top)
     controller = _controller(top)
     notices = _notices(top)
@@ -102,20 +97,6 @@ def _policy(top: Reader) -> Policy:
 
 
 # ---- who, where, under which notice -------------------------------------------------------------
-
-
-@functools.cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones()) - _MACHINE_ZONES
-
-
-def _time_zone(top: Reader) -> str:
-    expected = "a time zone known on this machine, such as 'UTC' or 'Europe/Berlin'"
-    zone = top.text("time_zone", expected)
-    # Opening the zone would not do: some systems find names in any case, paths ("right/UTC"), or their own local time.
-    if zone is not None and zone != "UTC" and zone not in _zones():
-        top.fault("time_zone", f"expected {expected}{did_you_mean(zone, sorted(_zones()))}")
-    return zone or ""
 
 
 def _roles(top: Reader) -> tuple[str, ...] | None:

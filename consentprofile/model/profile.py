@@ -17,6 +17,7 @@ from consentprofile.model import journey
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.event import Recorded, Value
 from consentprofile.model.policy import RESERVED_FIELDS, AmountField, EnumField, Policy, Precision, Purpose, TokenField
+from consentprofile.model.withheld import Withheld
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,7 +25,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _calendar = lru_cache(maxsize=32)(Calendar)
 
 
-class Device(journey.Withheld, frozen=True, kw_only=True):
+class Device(Withheld, frozen=True, kw_only=True):
     """A device: the platforms it was seen on, by name, and when it was seen first and last (see :class:`Profile`)."""
 
     platforms: tuple[str, ...]
@@ -32,7 +33,7 @@ class Device(journey.Withheld, frozen=True, kw_only=True):
     last_seen: datetime
 
 
-class Stated(journey.Withheld, frozen=True, kw_only=True):
+class Stated(Withheld, frozen=True, kw_only=True):
     """The last value of a field, and the local day it is of.
 
     ``value`` is None where the last hour, day or month with the field holds different values, for which of them came
@@ -43,7 +44,7 @@ class Stated(journey.Withheld, frozen=True, kw_only=True):
     on: date | None
 
 
-class Profile(journey.Withheld, frozen=True, kw_only=True):
+class Profile(Withheld, frozen=True, kw_only=True):
     """What one account's events for one purpose add up to.
 
     Times are aware, in UTC, and begin what the precision knows: with precision day ``first_seen`` is the beginning of

@@ -10,9 +10,11 @@ Faults quote names out of the file: such a file is written by the controller and
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
@@ -178,6 +180,16 @@ class Reader:
             return default
         return value
 
+    def time_zone(self, key: str, *, optional: bool = False) -> str | None:
+        """A name of the time zone database, in its own spelling."""
+        expected = "a time zone known on this machine, such as 'UTC' or 'Europe/Berlin'"
+        zone = self.text(key, expected, optional=optional)
+        # Opening the zone would not do: some systems find names in any case, paths ("right/UTC"), or their local time.
+        if zone is not None and zone not in _zones():
+            self.fault(key, f"expected {expected}{did_you_mean(zone, sorted(_zones()))}")
+            return None
+        return zone
+
     def choice(self, key: str, choices: Collection[str], *, optional: bool = False) -> str | None:
         """One of ``choices``."""
         expected = "one of " + ", ".join(choices)
@@ -251,3 +263,12 @@ def did_you_mean(word: object, choices: Collection[str]) -> str:
         return ""
     close = difflib.get_close_matches(word, choices, 1)
     return f"; did you mean {quoted(close[0])}?" if close else ""
+
+
+_MACHINE_ZONES: Final = frozenset({"localtime", "Factory", "posixrules"})
+"""Names in the time zone database that mean something else on another machine, or nothing."""
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones()) - _MACHINE_ZONES | {"UTC"}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import zoneinfo
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Final, Literal, TypeAlias
@@ -43,7 +42,6 @@ MAXIMUM_CELLS_PER_ACCOUNT: Final = 16
 Key: TypeAlias = tuple[str, ...]
 """What a cell is about: one value for each dimension, in the order of the columns. ``()`` is the total."""
 
-_MACHINE_ZONES: Final = frozenset({"localtime", "Factory", "posixrules"})
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _LARGEST: Final = 1_000_000
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -268,19 +266,10 @@ def _protection(top: Reader, rules: ReleaseRules | None) -> int | None:
 # ---- the period ---------------------------------------------------------------------------------
 
 
-@functools.cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones()) - _MACHINE_ZONES | {"UTC"}
-
-
 def _period(top: Reader, policy: Policy, purpose: Purpose | None) -> Period | None:
     """The period, its days cut in the specification's zone."""
     first, last = _date(top, "from"), _date(top, "until")
-    expected = "a time zone known on this machine, such as 'UTC' or 'Europe/Berlin'"
-    zone = top.text("zone", expected)
-    if zone is not None and zone not in _zones():
-        top.fault("zone", f"expected {expected}{did_you_mean(zone, sorted(_zones()))}")
-        return None
+    zone = top.time_zone("zone")
     if first is None or last is None or zone is None:
         return None
     if first >= last:

@@ -75,6 +75,21 @@ class Ground:
             self.pending.finish()
             yield
 
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Hold the writer lock for one transaction of ``data.db`` beside a snapshot of the keyring, which is only read.
+
+        As :meth:`writing`, with what others left pending finished first; each file's own lock is taken once.
+        """
+        with self.files.writing():
+            while True:
+                with self.keyring.snapshot():
+                    if not self.pending.is_noted():
+                        with self.files.data_transaction(full=False):
+                            yield
+                        return
+                self.pending.finish()
+
     def purge_below(self, slot: int, generation: int) -> None:
         """Drop every sealed row of a slot whose key has died. Housekeeping, inside the caller's transaction."""
         for table in TABLES:

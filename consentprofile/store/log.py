@@ -32,30 +32,24 @@ class Log:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def frontier(self) -> Frontier:
-        """The frontier of the tree over all leaves. Raises :class:`BrokenLog` where it is missing."""
-        row = self._db.execute("SELECT frontier FROM tree").fetchone()
-        if row is None:
-            raise BrokenLog("the audit log has lost the frontier of its tree", sequence=0)
-        return Frontier.decode(row[0])
+    def head(self) -> tuple[Frontier, int]:
+        """The frontier of the tree over all leaves, and the hour of the newest leaf (whole hours since 1970 UTC; 0 for
+        an empty log). Raises :class:`BrokenLog` where they are missing.
+        """
+        row = self._db.execute("SELECT frontier, hour FROM tree").fetchone()
+        if row is None or not 0 <= row[1] <= LATEST_HOUR:
+            raise BrokenLog("the audit log has lost its head", sequence=0)
+        return Frontier.decode(row[0]), row[1]
 
     def establish(self) -> None:
         """Begin an empty log."""
         self._db.execute("INSERT INTO tree (id, frontier, hour) VALUES (1, ?, 0)", (Frontier().encode(),))
 
-    def newest_hour(self) -> int:
-        """The hour of the newest leaf, in whole hours since 1970 UTC; 0 for an empty log."""
-        row = self._db.execute("SELECT hour FROM tree").fetchone()
-        if row is None or not 0 <= row[0] <= LATEST_HOUR:
-            raise BrokenLog("the audit log has lost the hour of its newest leaf", sequence=0)
-        return int(row[0])
-
     def append(self, drafts: Sequence[Draft], policy: bytes) -> int:
         """Append leaves under the policy with this digest; the sequence of the first. Constant cost for each leaf."""
-        frontier = self.frontier()
+        frontier, hour = self.head()
         first = frontier.size
         rows = []
-        hour = self.newest_hour()
         for sequence, draft in enumerate(drafts, first):
             # The log's hours never run backwards: what was noted before a crash is appended after it.
             hour = max(hour, draft.second // SECONDS_AN_HOUR)

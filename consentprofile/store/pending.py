@@ -109,6 +109,10 @@ class PendingWork:
         self._settle(operation, work, applied=False)
         return work
 
+    def is_noted(self) -> bool:
+        """Whether anything is pending."""
+        return bool(self._files.keys.execute("SELECT EXISTS (SELECT 1 FROM pending)").fetchone()[0])
+
     def finish(self) -> int:
         """Finish whatever is noted; how many operations that were. The caller holds the writer lock."""
         notes = self._files.keys.execute("SELECT operation, body FROM pending ORDER BY operation").fetchall()

@@ -9,8 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
@@ -19,6 +17,7 @@ from consentprofile.crypto.slots import Slot
 from consentprofile.model.consent import IN_FORCE, Consent
 from consentprofile.model.ids import parse_actor
 from consentprofile.model.profile import Profile, dedupe, fold
+from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE, TRAIL, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.consent import consents, moment
@@ -28,7 +27,7 @@ from consentprofile.usecases.session import Session
 ALL_MONTHS: Final = 0
 
 
-class Trace(msgspec.Struct, frozen=True, kw_only=True):
+class Trace(Withheld, frozen=True, kw_only=True):
     """Who did what to the account, when and why."""
 
     at: datetime
@@ -36,12 +35,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     operation: str
     reason: str
 
-    def __repr__(self) -> str:
-        """The operation alone."""
-        return f"<Trace {self.operation!r}, rest withheld>"
 
-
-class HeldCompartment(msgspec.Struct, frozen=True, kw_only=True):
+class HeldCompartment(Withheld, frozen=True, kw_only=True):
     """What one purpose holds. ``in_force`` is False for a consent that is over but whose key is still in grace."""
 
     in_force: bool
@@ -49,11 +44,8 @@ class HeldCompartment(msgspec.Struct, frozen=True, kw_only=True):
     events: list[StoredEvent]
     trail: list[Trace]
 
-    def __repr__(self) -> str:
-        return "<HeldCompartment, withheld>"
 
-
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class Held(Withheld, frozen=True, kw_only=True):
     """Everything that the store holds about one account."""
 
     account: str | None
@@ -64,9 +56,6 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     compartments: dict[str, HeldCompartment]
     suppressed: list[str]
     trail: list[Trace]
-
-    def __repr__(self) -> str:
-        return "<Held, withheld>"
 
 
 def access(session: Session, account: str, *, actor: str = "officer:unnamed", reason: str | None = None) -> Held:

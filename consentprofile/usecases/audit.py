@@ -57,7 +57,7 @@ def verify(session: Session, progress: Callable[[int], None] | None = None) -> L
     is found only by somebody who has seen an earlier root.
     """
     with session.ground.files.reading():
-        expected, newest = session.ground.log.frontier(), session.ground.log.newest_hour()
+        expected, newest = session.ground.log.head()
     frontier, hour = Frontier(), 0
     while frontier.size < expected.size:
         page = _page(session, frontier.size)
@@ -121,7 +121,7 @@ def _first_difference(actual: Frontier, expected: Frontier) -> int:
 def _require_no_more(session: Session, size: int) -> None:
     """Leaves beyond the tree: written by nobody who knew the log, unless another process has appended meanwhile."""
     with session.ground.files.reading():
-        if session.ground.log.frontier().size == size and session.ground.log.page(size, 1):
+        if session.ground.log.head()[0].size == size and session.ground.log.page(size, 1):
             raise BrokenLog(f"leaf {size} was added behind the tree's back", sequence=size)
 
 

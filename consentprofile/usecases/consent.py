@@ -13,9 +13,11 @@ import msgspec
 
 from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.slots import Slot
 from consentprofile.errors import CorruptRecord, InvalidDecision
 from consentprofile.model.consent import DPV_STATUS, IN_FORCE, Act, Consent, Decision, Effect, Entry, State, judge
 from consentprofile.model.ids import normalize_account
+from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import EVIDENCE, EVIDENCE_PLACE, Keyring, Terms, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import KEY_ID, AccountKeys, Changes, add_evidence
@@ -34,7 +36,7 @@ _LEAVES: Final = {
 _NEEDS_NOTICE: Final = frozenset({Act.GIVE, Act.RENEW})
 
 
-class _Judged(msgspec.Struct, frozen=True):
+class _Judged(Withheld, frozen=True):
     """A decision that was found valid, in the terms of the store."""
 
     normalized: bytes
@@ -43,9 +45,11 @@ class _Judged(msgspec.Struct, frozen=True):
     notice: str | None
     method: str
     at: int
+    dated: bool
+    """Whether the caller said when it was decided; otherwise it is decided now."""
 
 
-class _StoredEntry(msgspec.Struct, frozen=True, array_like=True):
+class _StoredEntry(Withheld, frozen=True, array_like=True):
     """The plaintext of one entry of the evidence."""
 
     act: str
@@ -121,7 +125,7 @@ def _validate(session: Session, decision: Decision, now: int, *, imported: bool)
         raise InvalidDecision("say by what method the person gave consent, such as 'signup form'")
     if len(method) > MAXIMUM_METHOD or (method and not method.isprintable()):
         raise InvalidDecision(f"a method is at most {MAXIMUM_METHOD} printable characters")
-    return _Judged(normalized, purposes, decision.act, notice, method, at)
+    return _Judged(normalized, purposes, decision.act, notice, method, at, decision.at is not None)
 
 
 def _apply(
@@ -134,10 +138,13 @@ def _apply(
     role: str,
 ) -> Consent:
     slot = account.compartment(purpose)
-    state = session.state(slot, decision.at)
     held = slot is not None and slot.key_held
-    if decision.at < max(account.erased_at, slot.header.since if slot is not None else 0):
+    latest = _latest(session, account, slot, purpose)
+    if decision.dated and decision.at < latest:
         return _consent(session, account, purpose, changes.now)  # something later stands already
+    # What is decided now is decided last, even where a clock has been put back a little: a no is never passed over.
+    decision = msgspec.structs.replace(decision, at=max(decision.at, latest))
+    state = session.state(slot, decision.at)
     known = slot.header.terms if slot is not None and held else 0
     before = session.terms(known) if known else None
     if before is not None and state in IN_FORCE and _is_older(session, decision, before):
@@ -147,6 +154,8 @@ def _apply(
     until = decision.at + session.policy.purposes[purpose].lifetime_days * SECONDS_A_DAY
     if effect is Effect.ADVANCE and same and slot is not None and until <= slot.header.until:
         effect = Effect.NOTHING  # this renewal, or a later one, stands already
+    if effect is Effect.NOTE and state is State.WITHDRAWN and decision.dated and decision.at == latest:
+        effect = Effect.NOTHING  # this refusal has withdrawn the consent already
     if effect is Effect.NOTHING:
         return _consent(session, account, purpose, changes.now)
 
@@ -159,25 +168,34 @@ def _apply(
     elif effect is Effect.NOTE:
         account.note_state(purpose, state=after, since=decision.at)
         changes.leaf(_LEAVES[after], purpose=purpose, role=role)
+    elif effect is Effect.ADVANCE:
+        account.advance_compartment(terms, state=after, until=until)
+        changes.leaf(_LEAVES[after], purpose=purpose, role=role)
     else:
-        if effect is Effect.ADVANCE:
-            account.advance_compartment(terms, state=after, until=until)
-            changes.leaf(_LEAVES[after], purpose=purpose, role=role)
-        else:
-            if held:  # an expired consent within its days of grace: the old key does not come back to life
-                account.destroy(
-                    place,
-                    changes,
-                    Operation.CONSENT_EXPIRED,
-                    since=decision.at,
-                    state=State.EXPIRED,
-                    purpose=purpose,
-                    role=role,
-                )
-            key_id = account.mint_compartment(terms, state=after, since=decision.at, until=until)
-            changes.leaf(_LEAVES[after], purpose=purpose, role=role, facts=((KEY_ID, key_id),))
+        if held:  # an expired consent within its days of grace: the old key does not come back to life
+            account.destroy(
+                place,
+                changes,
+                Operation.CONSENT_EXPIRED,
+                since=decision.at,
+                state=State.EXPIRED,
+                purpose=purpose,
+                role=role,
+            )
+        key_id = account.mint_compartment(terms, state=after, since=decision.at, until=until)
+        changes.leaf(_LEAVES[after], purpose=purpose, role=role, facts=((KEY_ID, key_id),))
     add_evidence(changes, evidence, decision.act, terms, state=after, method=decision.method, decided=decision.at)
     return _consent(session, account, purpose, changes.now, changed=True)
+
+
+def _latest(session: Session, account: AccountKeys, slot: Slot | None, purpose: str) -> int:
+    """The second of the latest decision that stands: a renewal has moved the end of the lifetime, not its beginning."""
+    latest = account.erased_at
+    if slot is not None:
+        latest = max(latest, slot.header.since)
+        if slot.key_held:
+            latest = max(latest, slot.header.until - session.policy.purposes[purpose].lifetime_days * SECONDS_A_DAY)
+    return latest
 
 
 def _is_older(session: Session, decision: _Judged, before: Terms) -> bool:

@@ -86,7 +86,7 @@ def erase(
     destroyed: list[bytes] = []
     with session.ground.writing():
         now = session.now()
-        first = session.ground.log.frontier().size
+        first = session.ground.log.head()[0].size
 
         def change(keyring: Keyring) -> Work:
             nonlocal found

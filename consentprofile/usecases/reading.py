@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
@@ -26,6 +24,7 @@ from consentprofile.model.event import Recorded, Value
 from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.policy import Purpose
 from consentprofile.model.profile import Profile, dedupe, fold
+from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import BLOCK, TRAIL, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.consent import moment
@@ -38,7 +37,7 @@ MAXIMUM_REASON: Final = 256
 NO_SALT: Final = bytes(16)
 
 
-class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+class StoredEvent(Withheld, frozen=True, kw_only=True):
     """An event as a purpose keeps it: ``at`` aware UTC and floored, tokens as hex digests, ``id`` hex."""
 
     at: datetime
@@ -46,12 +45,8 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, Value]
     id: str
 
-    def __repr__(self) -> str:
-        """The kind alone."""
-        return f"<StoredEvent {self.kind!r}, rest withheld>"
 
-
-class TrailEntry(msgspec.Struct, frozen=True, array_like=True):
+class TrailEntry(Withheld, frozen=True, array_like=True):
     """Who did what to an account, as it is sealed in the compartment or account that it concerns."""
 
     second: int

@@ -6,7 +6,6 @@ purpose may not keep ever reaches a sealed block, and no key outlives the batch.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -14,6 +13,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from consentprofile import canonical
+from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.randomness import random_bytes
@@ -130,8 +131,20 @@ class _Batch:
             packed.append(key.secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
         return packed
 
-    def seal(self) -> list[SealedRow]:
-        """Every block of the batch, sealed."""
+    def append(self, events: int, role: str) -> None:
+        """Write the counts, the sealed blocks and the leaf of a batch of ``events``, in the transaction at hand."""
+        ground = self._session.ground
+        ground.counters.add(self.counts)
+        rows = self._seal()
+        if rows:
+            ground.rows(BLOCK).append(rows)
+            # The tags commit to the blocks: nobody without the keys can make other blocks that end in them.
+            commitment = canonical.digest(b"".join(row.sealed[-TAG_BYTES:] for row in rows))
+            facts = (("events", events), ("blocks", len(rows)), ("commitment", commitment))
+            leaf = Draft(Operation.RECORDED, self._now, "", role, facts)
+            ground.log.append((leaf,), self._session.policy.digest)
+
+    def _seal(self) -> list[SealedRow]:
         policy = self._session.policy_number
         rows = []
         for account in self._accounts.values():
@@ -149,11 +162,10 @@ def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Ou
     Returns when the event is as durable as the store's setting says. Raises :class:`InvalidEvent` or
     :class:`InvalidAccount` and records nothing for an event that is malformed, undeclared or from the future.
     """
-    with session.ground.writing():
+    with session.ground.recording():
         batch = _Batch(session, session.now())
-        with session.ground.keyring.snapshot():
-            outcomes = batch.add(event)
-        _commit(session, batch, 1, role)
+        outcomes = batch.add(event)
+        batch.append(1, role)
     return outcomes
 
 
@@ -187,29 +199,15 @@ def record_many(
 
 
 def _record_batch(session: Session, events: Sequence[Event], committed: int, role: str) -> Counter[tuple[str, str]]:
-    with session.ground.writing():
+    with session.ground.recording():
         batch = _Batch(session, session.now())
-        with session.ground.keyring.snapshot():
-            for index, event in enumerate(events):
-                try:
-                    batch.add(event)
-                except InputError as error:
-                    raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
-        _commit(session, batch, len(events), role)
+        for index, event in enumerate(events):
+            try:
+                batch.add(event)
+            except InputError as error:
+                raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
+        batch.append(len(events), role)
         return batch.counts
-
-
-def _commit(session: Session, batch: _Batch, events: int, role: str) -> None:
-    rows = batch.seal()
-    ground = session.ground
-    with ground.files.data_transaction(full=False):
-        ground.counters.add(batch.counts)
-        if rows:
-            ground.rows(BLOCK).append(rows)
-            commitment = hashlib.sha256(b"".join(row.sealed[-16:] for row in rows)).digest()
-            facts = (("events", events), ("blocks", len(rows)), ("commitment", commitment))
-            leaf = Draft(Operation.RECORDED, session.now(), "", role, facts)
-            ground.log.append((leaf,), session.policy.digest)
 
 
 def statistics(session: Session) -> dict[str, dict[Outcome, int]]:
