@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from consentprofile.errors import CorruptRecord
@@ -42,12 +42,12 @@ class Counters:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def add(self, counts: Mapping[tuple[str, str], int]) -> None:
+    def add(self, counts: Iterable[tuple[tuple[str, str], int]]) -> None:
         """Add to the counts of (purpose, outcome)."""
         self._db.executemany(
             "INSERT INTO counter (purpose, outcome, count) VALUES (?1, ?2, ?3) "
             "ON CONFLICT DO UPDATE SET count = count + ?3",
-            [(purpose, outcome, count) for (purpose, outcome), count in counts.items()],
+            [(purpose, outcome, count) for (purpose, outcome), count in counts],
         )
 
     def all(self) -> dict[tuple[str, str], int]:

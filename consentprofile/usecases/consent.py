@@ -112,6 +112,8 @@ def _validate(session: Session, decision: Decision, now: int, *, imported: bool)
         at = int(decision.at.timestamp())
         if at > now:
             raise InvalidDecision("a decision cannot be from the future")
+        if at < 0:
+            raise InvalidDecision("a decision's time is before 1970")
     notice = decision.notice
     if notice is None:
         if decision.act in _NEEDS_NOTICE:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from consentprofile.errors import InputError
+from consentprofile.errors import InputError, UndeclaredPurpose
 from consentprofile.model.cells import RowRefused
 from consentprofile.model.consent import Decision
 from consentprofile.model.decision_rows import COLUMNS, decision_reader
@@ -26,6 +26,7 @@ from consentprofile.usecases.row_files import Format, RowSource, open_rows
 from consentprofile.usecases.session import Session
 
 DECISION_BATCH: Final = 1_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Progress = Callable[[int, int, int | None], None]
 """Told the rows done, and the position in the file of how many bytes (None where that cannot be known)."""
@@ -77,6 +78,8 @@ def import_events(
                     event = convert(row)
                     if event.at > latest:
                         raise RowRefused("the event's time is in the future")
+                    if event.at < EPOCH:
+                        raise RowRefused("the event's time is before 1970")
                 except RowRefused as reason:
                     refused.write(line, str(reason))
                 else:
@@ -131,7 +134,7 @@ def _decide(session: Session, batch: list[tuple[int, Decision]], refused: Reject
         return
     try:
         answers = decide(session, [decision for _, decision in batch], imported=True)
-    except InputError as error:
+    except (InputError, UndeclaredPurpose) as error:
         if len(batch) == 1:
             refused.write(batch[0][0], str(error))
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -21,7 +21,6 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.tags import SHORT_BYTES
 from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
 from consentprofile.model import block
-from consentprofile.model.consent import IN_FORCE
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.ids import normalize_account
 from consentprofile.model.policy import Purpose
@@ -35,6 +34,11 @@ BATCH: Final = 5_000
 
 
 _OUTCOMES: Final = frozenset(Outcome)
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+_Counts: TypeAlias = dict[tuple[str, Outcome], int]
+"""How often, by purpose and outcome."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -74,30 +78,49 @@ class _Batch:
         oldest = session.calendar.oldest_month
         self._oldest = {purpose.name: oldest(now, purpose.retention_months) for purpose in self._purposes}
         self._any_suppressed = session.ground.keyring.has_suppressions()
-        self._accounts: dict[str, _Account] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self._accounts: dict[bytes, _Account] = {}
+        self.counts: _Counts = {}
 
-    def add(self, event: Event) -> dict[str, Outcome]:
-        """Take one event; the outcome for each purpose. Raises :class:`InputError` for one that cannot be taken."""
-        checked = self._session.projector.check(event, self._now)
-        account = self._accounts.get(event.account)
-        if account is None:
-            account = self._accounts[event.account] = self._open(event.account)
-        outcomes = {purpose.name: self._offer(purpose, account, event, checked) for purpose in self._purposes}
-        self.counts.update(outcomes.items())
+    def add(self, events: Sequence[Event], committed: int) -> list[dict[str, Outcome]]:
+        """Take events; the outcomes of each. Raises :class:`InvalidEvent` for the first that cannot be taken.
+
+        ``committed`` events of the same call are recorded already; it is what the error's index counts from.
+        """
+        taken: list[tuple[Event, Checked, bytes]] = []
+        tags: dict[str, bytes] = {}
+        index_key = self._session.keys.index
+        for index, event in enumerate(events):
+            try:
+                checked = self._session.projector.check(event, self._now)
+                tag = tags.get(event.account)
+                if tag is None:
+                    tag = tags[event.account] = index_key.account(normalize_account(event.account))
+            except InputError as error:
+                raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
+            taken.append((event, checked, tag))
+        self._open(set(tags.values()))
+        outcomes = []
+        counts = self.counts
+        for event, checked, tag in taken:
+            account = self._accounts[tag]
+            said = {purpose.name: self._offer(purpose, account, event, checked) for purpose in self._purposes}
+            for entry in said.items():
+                counts[entry] = counts.get(entry, 0) + 1
+            outcomes.append(said)
         return outcomes
 
-    def _open(self, account: str) -> _Account:
+    def _open(self, tags: set[bytes]) -> None:
         session, now = self._session, self._now
-        tag = session.keys.index.account(normalize_account(account))
-        compartments = {}
-        for _, slot in session.ground.keyring.compartments_of(tag):
-            if session.state(slot, now) in IN_FORCE:
-                purpose = self._names[slot.header.purpose]
-                key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
-                compartments[purpose] = _Compartment(key, slot.header.since)
-        suppressed = session.suppressed_purposes(tag) if self._any_suppressed else frozenset()
-        return _Account(compartments, suppressed)
+        found = session.ground.keyring.compartments_of_many(list(tags))
+        for tag in tags:
+            compartments = {}
+            for slot in found.get(tag, ()):
+                if session.is_in_force(slot, now):
+                    purpose = self._names[slot.header.purpose]
+                    key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
+                    compartments[purpose] = _Compartment(key, slot.header.since)
+            suppressed = session.suppressed_purposes(tag) if self._any_suppressed else _NOTHING
+            self._accounts[tag] = _Account(compartments, suppressed)
 
     def _offer(self, purpose: Purpose, account: _Account, event: Event, checked: Checked) -> Outcome:
         name = purpose.name
@@ -134,7 +157,7 @@ class _Batch:
     def append(self, events: int, role: str) -> None:
         """Write the counts, the sealed blocks and the leaf of a batch of ``events``, in the transaction at hand."""
         ground = self._session.ground
-        ground.counters.add(self.counts)
+        ground.counters.add(self.counts.items())
         rows = self._seal()
         if rows:
             ground.rows(BLOCK).append(rows)
@@ -164,7 +187,7 @@ def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Ou
     """
     with session.ground.recording():
         batch = _Batch(session, session.now())
-        outcomes = batch.add(event)
+        (outcomes,) = batch.add([event], 0)
         batch.append(1, role)
     return outcomes
 
@@ -185,7 +208,7 @@ def record_many(
     if batch_size < 1:
         raise InputError("a batch has at least one event")
     committed = 0
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, Outcome]] = Counter()
     source = iter(events)
     while taken := list(islice(source, batch_size)):
         counts.update(_record_batch(session, taken, committed, role))
@@ -194,18 +217,16 @@ def record_many(
             progress(committed)
     outcomes: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
     for (purpose, outcome), count in sorted(counts.items()):
-        outcomes[purpose][Outcome(outcome)] = count
+        outcomes[purpose][outcome] = count
     return Summary(committed, outcomes)
 
 
-def _record_batch(session: Session, events: Sequence[Event], committed: int, role: str) -> Counter[tuple[str, str]]:
+def _record_batch(
+    session: Session, events: Sequence[Event], committed: int, role: str
+) -> dict[tuple[str, Outcome], int]:
     with session.ground.recording():
         batch = _Batch(session, session.now())
-        for index, event in enumerate(events):
-            try:
-                batch.add(event)
-            except InputError as error:
-                raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
+        batch.add(events, committed)
         batch.append(len(events), role)
         return batch.counts
 

@@ -35,6 +35,8 @@ from consentprofile.tlog.leaf import Draft, Operation
 
 FIRST_EPOCH: Final = 1
 
+_IN_FORCE: Final = frozenset(int(state) for state in IN_FORCE)
+
 Clock = Callable[[], datetime]
 
 
@@ -130,6 +132,12 @@ class Session:
         if state in IN_FORCE and (now >= slot.header.until or not slot.key_held):
             return State.EXPIRED
         return state
+
+    @staticmethod
+    def is_in_force(slot: Slot, now: int) -> bool:
+        """Whether the consent of a compartment is in force at ``now``: as :meth:`state` says, for the hot path."""
+        header = slot.header
+        return header.state in _IN_FORCE and now < header.until and slot.key_held
 
     def suppressed_purposes(self, tag: bytes) -> frozenset[str]:
         """The purposes that are switched off for an account."""

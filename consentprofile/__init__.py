@@ -1,0 +1,132 @@
+"""consentprofile: consent is the key.
+
+An embedded, encrypted store for explicitly consented, first-party events of logged-in accounts. Giving consent for a
+purpose mints a random data key for that account and purpose; withdrawing it destroys the key.
+"""
+
+from consentprofile.async_client import AsyncStore, AsyncView
+from consentprofile.client import Store, View, load_policy
+from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
+from consentprofile.errors import (
+    AccessDenied,
+    BrokenLog,
+    ConsentProfileError,
+    CorruptRecord,
+    DestroyedKey,
+    DestructionStopped,
+    Fault,
+    InputError,
+    IntegrityFault,
+    InvalidAccount,
+    InvalidActor,
+    InvalidDecision,
+    InvalidEvent,
+    InvalidMapping,
+    InvalidPolicy,
+    InvalidSpec,
+    KeyFault,
+    KeyUnavailable,
+    NewerFormat,
+    PolicyChanged,
+    PolicyError,
+    QuarantinedRecord,
+    ReleaseError,
+    ReleaseRefused,
+    RoleNotAllowed,
+    StoreBusy,
+    StoreClosed,
+    StoreExists,
+    StoreFault,
+    StoreNotFound,
+    UndeclaredPurpose,
+    UnreadableInput,
+    UnsupportedEnvironment,
+    WrongKey,
+)
+from consentprofile.model.consent import Act, Consent, Decision, Entry
+from consentprofile.model.event import Event, Outcome, Value
+from consentprofile.model.policy import Policy, Purpose
+from consentprofile.model.profile import Profile
+from consentprofile.release.plan import ReleasePlan
+from consentprofile.usecases.access import Held
+from consentprofile.usecases.audit import LogEntry, LogHead
+from consentprofile.usecases.check import Finding, Report
+from consentprofile.usecases.erasure import Erasure, ErasurePlan
+from consentprofile.usecases.expiry import Expiry
+from consentprofile.usecases.importing import Imported
+from consentprofile.usecases.reading import StoredEvent
+from consentprofile.usecases.recording import Summary
+from consentprofile.usecases.release import Release
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccessDenied",
+    "Act",
+    "AsyncStore",
+    "AsyncView",
+    "BrokenLog",
+    "Consent",
+    "ConsentProfileError",
+    "CorruptRecord",
+    "Decision",
+    "DestroyedKey",
+    "DestructionStopped",
+    "Entry",
+    "EnvKey",
+    "Erasure",
+    "ErasurePlan",
+    "Event",
+    "Expiry",
+    "Fault",
+    "Finding",
+    "Held",
+    "Imported",
+    "InputError",
+    "IntegrityFault",
+    "InvalidAccount",
+    "InvalidActor",
+    "InvalidDecision",
+    "InvalidEvent",
+    "InvalidMapping",
+    "InvalidPolicy",
+    "InvalidSpec",
+    "KeyFault",
+    "KeyFile",
+    "KeyProvider",
+    "KeyUnavailable",
+    "LogEntry",
+    "LogHead",
+    "NewerFormat",
+    "Outcome",
+    "Passphrase",
+    "Policy",
+    "PolicyChanged",
+    "PolicyError",
+    "Profile",
+    "Purpose",
+    "QuarantinedRecord",
+    "Release",
+    "ReleaseError",
+    "ReleasePlan",
+    "ReleaseRefused",
+    "Report",
+    "RoleNotAllowed",
+    "Store",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreExists",
+    "StoreFault",
+    "StoreNotFound",
+    "StoredEvent",
+    "Summary",
+    "UndeclaredPurpose",
+    "UnreadableInput",
+    "UnsupportedEnvironment",
+    "Value",
+    "View",
+    "WrongKey",
+    "__version__",
+    "load_policy",
+    "new_key_text",
+]

@@ -1,0 +1,381 @@
+"""The face of the SDK for asyncio: :class:`AsyncStore` and :class:`AsyncView`.
+
+Each method is that of :class:`~consentprofile.client.Store`, carried out in a worker thread of the event loop; what it
+promises and raises is said there. Three things are said here:
+
+- **An await ends when its call has ended**, also where it is cancelled: then no lock of the store is held on its behalf
+  and nothing goes on behind the caller's back. So a cancellation may wait for a transaction, or for the lock of another
+  process (at most the store's ``wait``). Long work stops between two batches or
+  slices; what was committed by then stays.
+- Calls of one store take turns, as those of threads do. Waiting is done by worker threads, never by the event loop.
+- Callbacks (``progress``) and iterables are called and consumed in the worker thread, not in the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from itertools import islice
+from types import TracebackType
+from typing import Final, ParamSpec, Self, TypeVar
+
+from consentprofile.client import DEFAULT_WAIT, PathLike, Store, View
+from consentprofile.crypto.providers import KeyProvider
+from consentprofile.model.consent import Consent, Decision
+from consentprofile.model.event import Event, Outcome
+from consentprofile.model.policy import Policy
+from consentprofile.model.profile import Profile
+from consentprofile.release.plan import ReleasePlan
+from consentprofile.store.ports import Durability
+from consentprofile.usecases import access, audit, check, erasure, expiry, importing, reading, recording
+from consentprofile.usecases import release as releases
+from consentprofile.usecases.row_files import Format
+from consentprofile.usecases.session import Clock, system_clock
+
+PAGE: Final = 1_000
+"""Leaves of the audit log that are fetched at a time."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Stopped(BaseException):
+    """The await was cancelled. Raised in the worker thread only, where nothing is half done; it never leaves here."""
+
+
+class _Call:
+    """One call on its way through a worker thread."""
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+
+    def pause(self) -> None:
+        """A place where the call may end: the await may have been cancelled."""
+        if self._cancelled.is_set():
+            raise _Stopped
+
+    def telling(self, progress: Callable[P, None] | None) -> Callable[P, None]:
+        """``progress``, with a pause before it is told anything."""
+
+        def tell(*args: P.args, **kwargs: P.kwargs) -> None:
+            self.pause()
+            if progress is not None:
+                progress(*args, **kwargs)
+
+        return tell
+
+    def source(self, items: Iterable[T]) -> Iterator[T]:
+        """``items``, with a pause before each: the batch that it would have belonged to is void."""
+        for item in items:
+            self.pause()
+            yield item
+
+    async def run(self, work: Callable[[], T], abandon: Callable[[T], None] | None = None) -> T:
+        """Do ``work`` in a worker thread. If the await is cancelled, wait for its end, and ``abandon`` what it made."""
+
+        def begin() -> T:
+            self.pause()
+            return work()
+
+        # A future, not a task: nobody who cancels all tasks of the loop can make it look done before it is.
+        future = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, begin)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._cancelled.set()
+            await _until_done(future)
+            if future.exception() is None and abandon is not None:
+                abandon(future.result())
+            raise
+
+
+async def _until_done(future: asyncio.Future[T]) -> None:
+    """Wait for ``future``, however often the waiting is cancelled: the first cancellation is on its way already."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue
+
+
+async def _run(work: Callable[[], T]) -> T:
+    return await _Call().run(work)
+
+
+class AsyncView:
+    """Read access bound to one purpose and one actor. Made by :meth:`AsyncStore.view`."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    @property
+    def purpose(self) -> str:
+        """The purpose that is read."""
+        return self._view.purpose
+
+    async def profile(self, account: str) -> Profile | None:
+        """As :meth:`View.profile`."""
+        return await _run(lambda: self._view.profile(account))
+
+    async def events(self, account: str) -> list[reading.StoredEvent] | None:
+        """As :meth:`View.events`."""
+        return await _run(lambda: self._view.events(account))
+
+    def __repr__(self) -> str:
+        return f"<AsyncView of {self.purpose!r}>"
+
+
+class AsyncStore:
+    """A store for asyncio, with the methods of :class:`Store`: ``async with await AsyncStore.open(...) as store``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # ---- opening and closing ---------------------------------------------------------------------
+
+    @classmethod
+    async def create(
+        cls,
+        path: PathLike,
+        *,
+        policy: PathLike | Policy,
+        key: KeyProvider,
+        clock: Clock = system_clock,
+        durability: Durability = "full",
+        wait: float = DEFAULT_WAIT,
+    ) -> AsyncStore:
+        """As :meth:`Store.create`. A store that was made while the await was cancelled stays, and is closed."""
+
+        def made() -> Store:
+            return Store.create(path, policy=policy, key=key, clock=clock, durability=durability, wait=wait)
+
+        return cls(await _Call().run(made, Store.close))
+
+    @classmethod
+    async def open(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        policy: PathLike | Policy | None = None,
+        clock: Clock = system_clock,
+        durability: Durability = "full",
+        wait: float = DEFAULT_WAIT,
+    ) -> AsyncStore:
+        """As :meth:`Store.open`."""
+
+        def opened() -> Store:
+            return Store.open(path, key=key, policy=policy, clock=clock, durability=durability, wait=wait)
+
+        return cls(await _Call().run(opened, Store.close))
+
+    async def close(self) -> None:
+        """As :meth:`Store.close`; it is carried out even where the await is cancelled."""
+        await _Closing().run(self._store.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._store).replace("Store", "AsyncStore", 1)
+
+    @property
+    def policy(self) -> Policy:
+        """The accepted policy."""
+        return self._store.policy
+
+    # ---- consent ---------------------------------------------------------------------------------
+
+    async def give_consent(
+        self, account: str, purposes: Sequence[str], *, notice: str, method: str
+    ) -> dict[str, Consent]:
+        """As :meth:`Store.give_consent`."""
+        return await _run(lambda: self._store.give_consent(account, purposes, notice=notice, method=method))
+
+    async def refuse_consent(
+        self, account: str, purposes: Sequence[str], *, notice: str | None = None, method: str | None = None
+    ) -> dict[str, Consent]:
+        """As :meth:`Store.refuse_consent`."""
+        return await _run(lambda: self._store.refuse_consent(account, purposes, notice=notice, method=method))
+
+    async def renew_consent(
+        self, account: str, purposes: Sequence[str], *, notice: str, method: str | None = None
+    ) -> dict[str, Consent]:
+        """As :meth:`Store.renew_consent`."""
+        return await _run(lambda: self._store.renew_consent(account, purposes, notice=notice, method=method))
+
+    async def withdraw_consent(
+        self, account: str, purposes: Sequence[str], *, method: str | None = None
+    ) -> dict[str, Consent]:
+        """As :meth:`Store.withdraw_consent`."""
+        return await _run(lambda: self._store.withdraw_consent(account, purposes, method=method))
+
+    async def invalidate_consent(
+        self, account: str, purposes: Sequence[str], *, method: str | None = None
+    ) -> dict[str, Consent]:
+        """As :meth:`Store.invalidate_consent`."""
+        return await _run(lambda: self._store.invalidate_consent(account, purposes, method=method))
+
+    async def give_consents(
+        self, decisions: Iterable[Decision], *, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """As :meth:`Store.give_consents`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.give_consents(call.source(decisions), progress=told))
+
+    async def consents(self, account: str) -> dict[str, Consent]:
+        """As :meth:`Store.consents`."""
+        return await _run(lambda: self._store.consents(account))
+
+    async def import_consents(
+        self,
+        source: PathLike,
+        *,
+        format: Format | None = None,
+        rejects: PathLike | None = None,
+        progress: importing.Progress | None = None,
+    ) -> importing.Imported:
+        """As :meth:`Store.import_consents`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(
+            lambda: self._store.import_consents(source, format=format, rejects=rejects, progress=told)
+        )
+
+    async def plan_expiry(self) -> expiry.Expiry:
+        """As :meth:`Store.plan_expiry`."""
+        return await _run(self._store.plan_expiry)
+
+    async def expire_consents(self, *, attended: bool = False) -> expiry.Expiry:
+        """As :meth:`Store.expire_consents`."""
+        return await _run(lambda: self._store.expire_consents(attended=attended))
+
+    async def suppress(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
+        """As :meth:`Store.suppress`."""
+        return await _run(lambda: self._store.suppress(account, reason, actor=actor))
+
+    async def lift_suppression(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
+        """As :meth:`Store.lift_suppression`."""
+        return await _run(lambda: self._store.lift_suppression(account, reason, actor=actor))
+
+    # ---- events ----------------------------------------------------------------------------------
+
+    async def record(self, event: Event) -> dict[str, Outcome]:
+        """As :meth:`Store.record`."""
+        return await _run(lambda: self._store.record(event))
+
+    async def record_many(
+        self,
+        events: Iterable[Event],
+        *,
+        batch_size: int = recording.BATCH,
+        progress: Callable[[int], None] | None = None,
+    ) -> recording.Summary:
+        """As :meth:`Store.record_many`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(
+            lambda: self._store.record_many(call.source(events), batch_size=batch_size, progress=told)
+        )
+
+    async def import_events(
+        self,
+        source: PathLike,
+        *,
+        mapping: PathLike,
+        format: Format | None = None,
+        rejects: PathLike | None = None,
+        progress: importing.Progress | None = None,
+        batch_size: int = recording.BATCH,
+    ) -> importing.Imported:
+        """As :meth:`Store.import_events`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(
+            lambda: self._store.import_events(
+                source, mapping=mapping, format=format, rejects=rejects, progress=told, batch_size=batch_size
+            )
+        )
+
+    async def statistics(self) -> dict[str, dict[Outcome, int]]:
+        """As :meth:`Store.statistics`."""
+        return await _run(self._store.statistics)
+
+    @asynccontextmanager
+    async def view(self, purpose: str, actor: str, reason: str | None = None) -> AsyncIterator[AsyncView]:
+        """As :meth:`Store.view`: ``async with store.view("support", "support-agent:17") as view``."""
+        with ExitStack() as entered:
+            yield AsyncView(await _run(lambda: entered.enter_context(self._store.view(purpose, actor, reason))))
+
+    # ---- rights ----------------------------------------------------------------------------------
+
+    async def access(self, account: str, *, actor: str = "officer:unnamed", reason: str | None = None) -> access.Held:
+        """As :meth:`Store.access`."""
+        return await _run(lambda: self._store.access(account, actor=actor, reason=reason))
+
+    async def erase(
+        self, accounts: str | Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
+    ) -> erasure.Erasure:
+        """As :meth:`Store.erase`."""
+        return await _run(lambda: self._store.erase(accounts, reference=reference, actor=actor))
+
+    async def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
+        """As :meth:`Store.plan_erasure`."""
+        return await _run(lambda: self._store.plan_erasure(accounts))
+
+    # ---- releases --------------------------------------------------------------------------------
+
+    async def release(
+        self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None
+    ) -> releases.Release:
+        """As :meth:`Store.release`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.release(spec, out, progress=told))
+
+    async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
+        """As :meth:`Store.plan_release`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.plan_release(spec, progress=told))
+
+    # ---- audit and care --------------------------------------------------------------------------
+
+    async def audit_log(self, start: int = 0) -> AsyncIterator[audit.LogEntry]:
+        """As :meth:`Store.audit_log`, for ``async for``."""
+        leaves = self._store.audit_log(start)
+        while page := await _run(lambda: list(islice(leaves, PAGE))):
+            for leaf in page:
+                yield leaf
+
+    async def verify_log(self, progress: Callable[[int], None] | None = None) -> audit.LogHead:
+        """As :meth:`Store.verify_log`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.verify_log(told))
+
+    async def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
+        """As :meth:`Store.check`."""
+        call = _Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.check(repair=repair, progress=told))
+
+    async def back_up_keyring(self, target: PathLike) -> None:
+        """As :meth:`Store.back_up_keyring`."""
+        await _run(lambda: self._store.back_up_keyring(target))
+
+
+class _Closing(_Call):
+    """A call that is never given up, not even before it has begun."""
+
+    def pause(self) -> None:
+        """Go on."""

@@ -1,0 +1,120 @@
+"""Care for a store: ``check``, ``statistics``, ``suppress`` and ``keys``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import consentprofile as cp
+from consentprofile.cli.context import Account, Command, Context, json_option, pass_context, store_options
+from consentprofile.cli.importing import outcome_table
+from consentprofile.cli.output import count
+
+
+@click.command("check", cls=Command)
+@click.option("--repair", is_flag=True, help="Purge rows whose key is dead, which is always safe, and nothing else.")
+@store_options
+@pass_context
+def check_command(context: Context, repair: bool) -> None:
+    """Open everything that can be opened, compare everything that must agree, and say what cannot be known.
+
+    The exit code is 1 when something is left to be done.
+    """
+    out = context.out
+    with context.open() as store, out.progress("Checking") as tell:
+        steps = 0
+
+        def step(what: str) -> None:
+            nonlocal steps
+            steps += 1
+            tell(steps, None)
+
+        report = store.check(repair=repair, progress=step)
+    out.document({"clean": report.is_clean, "report": report})
+    rows = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.rows.items())
+    out.line(f"Opened: {count(report.keys, 'key')}; rows: {rows}; {count(report.leaves, 'leaf', 'leaves')} of the log.")
+    for finding in report.findings:
+        out.line(f"{'repaired' if finding.repaired else 'FOUND'}: {finding.where}: {finding.what}")
+    out.line("All is as it was written." if not report.findings else f"{count(len(report.findings), 'finding')}.")
+    out.line("What no check can know:")
+    for text in report.cannot_know:
+        out.line(f"- {text}")
+    if not report.is_clean:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("statistics", cls=Command)
+@store_options
+@pass_context
+def statistics_command(context: Context) -> None:
+    """Show how often each purpose took an event since the store was made, and why it did not. It names no account."""
+    with context.open() as store:
+        counts = store.statistics()
+    context.out.document(counts)
+    outcome_table(context.out, counts)
+
+
+@click.command("suppress", cls=Command)
+@click.argument("account", type=Account())
+@click.option("--reason", required=True, metavar="REASON", help="A reason that the policy declares.")
+@click.option("--lift", is_flag=True, help="Take the suppression back.")
+@click.option(
+    "--actor",
+    default="officer:unnamed",
+    show_default=True,
+    metavar="ROLE:NAME",
+    help="Who does this; it is kept, sealed.",
+)
+@store_options
+@pass_context
+def suppress_command(context: Context, account: str, reason: str, lift: bool, actor: str) -> None:
+    """Switch off, for ACCOUNT, the purposes that the policy names under a reason, whatever the consent says.
+
+    Nothing is recorded or read for them until it is lifted. Keys stay. A suppression outlives the account's erasure.
+    """
+    out = context.out
+    with context.open() as store:
+        act = store.lift_suppression if lift else store.suppress
+        changed = act(account, reason, actor=actor)
+        purposes = store.policy.suppressions[reason]
+    out.document({"changed": changed, "lifted": lift, "purposes": purposes})
+    if changed:
+        out.line(f"{'Lifted' if lift else 'Switched off'}: {', '.join(purposes)}.")
+    else:
+        out.line("Nothing was changed: it was so already.")
+
+
+@click.group("keys")
+def keys_command() -> None:
+    """Make a key; back the keyring up."""
+
+
+@keys_command.command("new", cls=Command)
+@json_option
+@pass_context
+def new_command(context: Context) -> None:
+    """Print a new key, to be put into an environment variable (--key-env). It is kept nowhere else."""
+    text = cp.new_key_text()
+    context.out.document({"key": text})
+    context.out.line(text)
+    context.out.warn("Whoever has this line can open the store that is made with it; without it nobody can.")
+
+
+@keys_command.command("backup", cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@store_options
+@pass_context
+def backup_command(context: Context, file: Path) -> None:
+    """Copy the keyring to a new FILE (mode 0600).
+
+    Keep it apart from backups of the data, and not for long: with the key it opens what was erased since.
+    """
+    with context.open() as store:
+        store.back_up_keyring(file)
+    context.out.document({"file": str(file)})
+    context.out.line(f"The keyring is copied to {file}.")
+    context.out.warn(
+        "Until this copy is destroyed, it and the key open what is erased or withdrawn from now on. Keep it apart from "
+        "backups of the data, and not for long."
+    )

@@ -1,0 +1,392 @@
+"""The face of the SDK: :class:`Store` and :class:`View`.
+
+Every method is a thin call of a use case. A store may be used by any number of threads; several processes may have it
+open at once; a fork opens its own connections at first use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from consentprofile.crypto.providers import KeyProvider
+from consentprofile.errors import Fault, InvalidPolicy, StoreClosed
+from consentprofile.model.consent import Act, Consent, Decision
+from consentprofile.model.event import Event, Outcome
+from consentprofile.model.policy import Policy
+from consentprofile.model.policy_file import read_policy
+from consentprofile.model.profile import Profile
+from consentprofile.release.plan import ReleasePlan
+from consentprofile.store.ports import Durability
+from consentprofile.usecases import (
+    access,
+    audit,
+    backup,
+    check,
+    consent,
+    erasure,
+    expiry,
+    importing,
+    reading,
+    recording,
+    session,
+    suppression,
+)
+from consentprofile.usecases import release as releases
+from consentprofile.usecases.row_files import Format
+from consentprofile.usecases.session import Clock, Session, system_clock
+
+PathLike = str | os.PathLike[str]
+
+DEFAULT_WAIT: Final = 5.0
+"""Seconds that a call waits for another process before it raises :class:`StoreBusy`."""
+
+DECISIONS: Final = 1_000
+"""Decisions that ``give_consents`` carries out in one change."""
+
+
+class View:
+    """Read access bound to one purpose and one actor. Made by :meth:`Store.view`."""
+
+    def __init__(self, reader: reading.Reader) -> None:
+        self._reader = reader
+
+    @property
+    def purpose(self) -> str:
+        """The purpose that is read."""
+        return self._reader.purpose.name
+
+    def profile(self, account: str) -> Profile | None:
+        """The profile of an account, folded from its events.
+
+        None, identically, for unknown, refused, withdrawn, expired, erased and suppressed accounts; an empty profile
+        when consent is in force without events. Each call has a leaf, a trail entry and an entry of the actor book,
+        committed before anything is opened. Raises :class:`InvalidAccount`. Cost: about 4 microseconds a block.
+        """
+        return self._reader.profile(account)
+
+    def events(self, account: str) -> list[reading.StoredEvent] | None:
+        """The events behind the profile, oldest first; None as for :meth:`profile`."""
+        return self._reader.events(account)
+
+    def __repr__(self) -> str:
+        return f"<View of {self.purpose!r}>"
+
+
+class Store:
+    """An encrypted store of consented events. :meth:`create` or :meth:`open` one; close it, or use ``with``."""
+
+    def __init__(self, opened: Session) -> None:
+        self._opened: Session | None = opened
+
+    # ---- opening and closing ---------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        path: PathLike,
+        *,
+        policy: PathLike | Policy,
+        key: KeyProvider,
+        clock: Clock = system_clock,
+        durability: Durability = "full",
+        wait: float = DEFAULT_WAIT,
+    ) -> Store:
+        """Make a store at ``path`` and open it. It is there whole, or not at all.
+
+        A :class:`KeyFile` that does not exist is made. Raises :class:`InvalidPolicy`, :class:`StoreExists`,
+        :class:`KeyUnavailable`, :class:`UnsupportedEnvironment`.
+        """
+        session.create(Path(path), load_policy(policy), key, clock)
+        return cls.open(path, key=key, clock=clock, durability=durability, wait=wait)
+
+    @classmethod
+    def open(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        policy: PathLike | Policy | None = None,
+        clock: Clock = system_clock,
+        durability: Durability = "full",
+        wait: float = DEFAULT_WAIT,
+    ) -> Store:
+        """Open the store at ``path``.
+
+        ``policy``, where given, must be the accepted one (:class:`PolicyChanged`). ``clock`` answers aware datetimes.
+        ``durability`` is that of recording and of the leaves of reads: with ``"relaxed"`` a power cut may lose the last
+        moments, never corrupt; consent, withdrawal and erasure are always durable when they return. ``wait`` bounds, in
+        seconds, how long a call waits for other processes. Raises :class:`StoreNotFound`, :class:`WrongKey`,
+        :class:`KeyUnavailable`, :class:`NewerFormat`, :class:`CorruptRecord`, :class:`StoreBusy`.
+        """
+        opened = session.open_session(Path(path), key, clock, wait=wait, durability=durability)
+        if policy is not None:
+            try:
+                session.require_same_policy(opened, load_policy(policy))
+            except BaseException:
+                opened.close()
+                raise
+        return cls(opened)
+
+    def close(self) -> None:
+        """Close the files. A second call does nothing; every other call afterwards raises :class:`StoreClosed`."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "<Store, closed>" if self._opened is None else "<Store, open>"
+
+    @property
+    def _session(self) -> Session:
+        if self._opened is None:
+            raise StoreClosed("the store is closed; open it again")
+        return self._opened
+
+    @property
+    def policy(self) -> Policy:
+        """The accepted policy."""
+        return self._session.policy
+
+    # ---- consent ---------------------------------------------------------------------------------
+
+    def give_consent(self, account: str, purposes: Sequence[str], *, notice: str, method: str) -> dict[str, Consent]:
+        """Note that the person gave consent now, having been shown ``notice``; what stands afterwards, by purpose.
+
+        ``method`` says how, in the controller's words; it is sealed as evidence. Durable when it returns. Raises
+        :class:`InvalidDecision` (superseded or unknown notice), :class:`UndeclaredPurpose`, :class:`InvalidAccount`.
+        """
+        return self._decide(account, purposes, Act.GIVE, notice, method)
+
+    def refuse_consent(
+        self, account: str, purposes: Sequence[str], *, notice: str | None = None, method: str | None = None
+    ) -> dict[str, Consent]:
+        """Note that the person said no. Where consent was in force, it is withdrawn."""
+        return self._decide(account, purposes, Act.REFUSE, notice, method)
+
+    def renew_consent(
+        self, account: str, purposes: Sequence[str], *, notice: str, method: str | None = None
+    ) -> dict[str, Consent]:
+        """Let the lifetime of consents in force begin anew, under the notice in force; others stay as they are."""
+        return self._decide(account, purposes, Act.RENEW, notice, method)
+
+    def withdraw_consent(
+        self, account: str, purposes: Sequence[str], *, method: str | None = None
+    ) -> dict[str, Consent]:
+        """Withdraw consent: the keys of these compartments are destroyed before this returns."""
+        return self._decide(account, purposes, Act.WITHDRAW, None, method)
+
+    def invalidate_consent(
+        self, account: str, purposes: Sequence[str], *, method: str | None = None
+    ) -> dict[str, Consent]:
+        """Declare, as an officer, that a consent was never valid; its key is destroyed before this returns."""
+        return self._decide(account, purposes, Act.INVALIDATE, None, method, role="officer")
+
+    def _decide(
+        self,
+        account: str,
+        purposes: Sequence[str],
+        act: Act,
+        notice: str | None,
+        method: str | None,
+        *,
+        role: str = "app",
+    ) -> dict[str, Consent]:
+        named = (purposes,) if isinstance(purposes, str) else tuple(purposes)
+        decision = Decision(account=account, purposes=named, act=act, notice=notice, method=method)
+        return consent.decide(self._session, [decision], role=role)[0]
+
+    def give_consents(self, decisions: Iterable[Decision], *, progress: Callable[[int], None] | None = None) -> int:
+        """Carry out any iterable of decisions, of any act, in batches and in order; how many of them changed something.
+
+        A bad decision raises :class:`InvalidDecision` and voids its own batch; earlier batches stay.
+        """
+        source, done, changed = iter(decisions), 0, 0
+        while batch := list(islice(source, DECISIONS)):
+            answers = consent.decide(self._session, batch)
+            changed += sum(any(one.changed for one in answer.values()) for answer in answers)
+            done += len(batch)
+            if progress is not None:
+                progress(done)
+        return changed
+
+    def consents(self, account: str) -> dict[str, Consent]:
+        """What stands for an account, for every declared purpose, with the evidence of how it came to stand."""
+        return consent.consents(self._session, account)
+
+    def import_consents(
+        self,
+        source: PathLike,
+        *,
+        format: Format | None = None,
+        rejects: PathLike | None = None,
+        progress: importing.Progress | None = None,
+    ) -> importing.Imported:
+        """Import decisions from a CSV or NDJSON file (or ``-``), each judged by the notice of its time."""
+        out = None if rejects is None else Path(rejects)
+        return importing.import_decisions(self._session, _source(source), format=format, rejects=out, progress=progress)
+
+    def plan_expiry(self) -> expiry.Expiry:
+        """What :meth:`expire_consents` would do now, without doing it."""
+        return expiry.plan(self._session)
+
+    def expire_consents(self, *, attended: bool = False) -> expiry.Expiry:
+        """Destroy the keys of consents whose lifetime and days of grace are over; call it once a day.
+
+        (Such a consent is denied by the clock from the first second on, whether or not this has run.) Raises
+        :class:`DestructionStopped` where it would hit more than 5 % of the compartments or the clock has jumped, unless
+        ``attended``.
+        """
+        return expiry.expire(self._session, attended=attended)
+
+    def suppress(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
+        """Switch off, for one account, the purposes that the policy names under ``reason``; whether that is new."""
+        return suppression.suppress(self._session, account, reason, actor=actor)
+
+    def lift_suppression(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
+        """Take a suppression back; whether there was one."""
+        return suppression.lift_suppression(self._session, account, reason, actor=actor)
+
+    # ---- events ----------------------------------------------------------------------------------
+
+    def record(self, event: Event) -> dict[str, Outcome]:
+        """Record one event; for each declared purpose, whether it took it or why not.
+
+        Raises :class:`InvalidEvent` or :class:`InvalidAccount` for what is malformed, undeclared or more than five
+        minutes in the future; then nothing is recorded.
+        """
+        return recording.record(self._session, event)
+
+    def record_many(
+        self,
+        events: Iterable[Event],
+        *,
+        batch_size: int = recording.BATCH,
+        progress: Callable[[int], None] | None = None,
+    ) -> recording.Summary:
+        """Record any iterable of events in bounded memory, ``batch_size`` of them a transaction.
+
+        A bad event raises :class:`InvalidEvent` with its ``index`` and the ``committed`` count; its batch is void.
+        """
+        return recording.record_many(self._session, events, batch_size=batch_size, progress=progress)
+
+    def import_events(
+        self,
+        source: PathLike,
+        *,
+        mapping: PathLike,
+        format: Format | None = None,
+        rejects: PathLike | None = None,
+        progress: importing.Progress | None = None,
+        batch_size: int = recording.BATCH,
+    ) -> importing.Imported:
+        """Import events from a CSV or NDJSON file (or ``-``) through a mapping file. Repeating it adds nothing."""
+        return importing.import_events(
+            self._session,
+            _source(source),
+            Path(mapping).read_text(encoding="utf-8"),
+            Path(mapping).name,
+            format=format,
+            rejects=None if rejects is None else Path(rejects),
+            progress=progress,
+            batch_size=batch_size,
+        )
+
+    def statistics(self) -> dict[str, dict[Outcome, int]]:
+        """How often recording said what, for each purpose, since the store was made; it names no account."""
+        return recording.statistics(self._session)
+
+    @contextmanager
+    def view(self, purpose: str, actor: str, reason: str | None = None) -> Iterator[View]:
+        """Read access for one purpose and one actor (``role:name``).
+
+        Raises :class:`UndeclaredPurpose` or :class:`RoleNotAllowed` on entering, each with a leaf of the refusal. The
+        actor is asserted by the app, not authenticated.
+        """
+        with reading.view(self._session, purpose, actor, reason) as reader:
+            yield View(reader)
+
+    # ---- rights ----------------------------------------------------------------------------------
+
+    def access(self, account: str, *, actor: str = "officer:unnamed", reason: str | None = None) -> access.Held:
+        """Everything that the store holds about one account."""
+        return access.access(self._session, account, actor=actor, reason=reason)
+
+    def erase(
+        self, accounts: str | Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
+    ) -> erasure.Erasure:
+        """Destroy every key of one or more accounts before this returns. It cannot be undone.
+
+        The proof of consent decisions stays until its own lifetime is over; suppressions stay. ``reference`` is the
+        operator's own (a request number); only a salted commitment to it is kept. Raises :class:`InvalidAccount`.
+        """
+        named = (accounts,) if isinstance(accounts, str) else tuple(accounts)
+        return erasure.erase(self._session, named, reference=reference, actor=actor)
+
+    def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
+        """What :meth:`erase` would do, without doing it: how many accounts are known, how many keys would die."""
+        return erasure.plan(self._session, (accounts,) if isinstance(accounts, str) else tuple(accounts))
+
+    # ---- releases --------------------------------------------------------------------------------
+
+    def release(self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None) -> releases.Release:
+        """Release the aggregate that the specification file asks for, into the folder ``out``.
+
+        What was answered before is answered with the same bytes. Raises :class:`InvalidSpec`, :class:`ReleaseRefused`.
+        """
+        path = Path(spec)
+        return releases.release(
+            self._session, path.read_text(encoding="utf-8"), path.name, Path(out), progress=progress
+        )
+
+    def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
+        """What that release would be and cost, never its figures."""
+        path = Path(spec)
+        return releases.plan(self._session, path.read_text(encoding="utf-8"), path.name, progress=progress)
+
+    # ---- audit and care --------------------------------------------------------------------------
+
+    def audit_log(self, start: int = 0) -> Iterator[audit.LogEntry]:
+        """The leaves of the audit log from sequence ``start`` on, in order."""
+        return audit.entries(self._session, start)
+
+    def verify_log(self, progress: Callable[[int], None] | None = None) -> audit.LogHead:
+        """Recompute the whole log. Raises :class:`BrokenLog` with the first leaf that is wrong."""
+        return audit.verify(self._session, progress)
+
+    def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
+        """Open everything that can be opened and compare everything that must agree."""
+        return check.check(self._session, repair=repair, progress=progress)
+
+    def back_up_keyring(self, target: PathLike) -> None:
+        """Copy the keyring to a new file (mode 0600). Keep it apart from data backups, and for a short time."""
+        backup.back_up_keyring(self._session, Path(target))
+
+
+def load_policy(policy: PathLike | Policy) -> Policy:
+    """A policy from its TOML file, or as it is. Raises :class:`InvalidPolicy` with every fault at its place."""
+    if isinstance(policy, Policy):
+        return policy
+    path = Path(policy)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidPolicy([Fault(path.name, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise InvalidPolicy([Fault(path.name, "is not UTF-8 text")]) from None
+    return read_policy(text, path.name)
+
+
+def _source(source: PathLike) -> str | Path:
+    return "-" if source == "-" else Path(source)
