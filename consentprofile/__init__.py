@@ -4,7 +4,9 @@ An embedded, encrypted store for explicitly consented, first-party events of log
 purpose mints a random data key for that account and purpose; withdrawing it destroys the key.
 """
 
-from consentprofile.async_client import AsyncStore, AsyncView
+import importlib
+from typing import TYPE_CHECKING
+
 from consentprofile.client import Store, View, load_policy
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
 from consentprofile.errors import (
@@ -57,6 +59,9 @@ from consentprofile.usecases.importing import Imported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.release import Release
+
+if TYPE_CHECKING:
+    from consentprofile.async_client import AsyncStore, AsyncView
 
 __version__ = "0.1.0"
 
@@ -130,3 +135,10 @@ __all__ = [
     "load_policy",
     "new_key_text",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # asyncio is half of what importing this package would cost; who does not ask for it does not pay for it.
+    if name in ("AsyncStore", "AsyncView"):
+        return getattr(importlib.import_module("consentprofile.async_client"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

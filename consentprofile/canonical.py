@@ -32,7 +32,7 @@ def unpack(data: bytes, kind: type[T]) -> T:
     """
     try:
         value = msgspec.msgpack.decode(data, type=kind)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CorruptRecord(
             "a record is not of the shape that its format describes; run `consentprofile check`"
         ) from None

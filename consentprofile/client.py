@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from consentprofile.crypto.providers import KeyProvider
-from consentprofile.errors import Fault, InvalidPolicy, StoreClosed
+from consentprofile.errors import Fault, InvalidPolicy, StoreClosed, UnreadableInput
 from consentprofile.model.consent import Act, Consent, Decision
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
@@ -295,7 +295,7 @@ class Store:
         return importing.import_events(
             self._session,
             _source(source),
-            Path(mapping).read_text(encoding="utf-8"),
+            _text(mapping, "mapping"),
             Path(mapping).name,
             format=format,
             rejects=None if rejects is None else Path(rejects),
@@ -347,13 +347,13 @@ class Store:
         """
         path = Path(spec)
         return releases.release(
-            self._session, path.read_text(encoding="utf-8"), path.name, Path(out), progress=progress
+            self._session, _text(path, "release specification"), path.name, Path(out), progress=progress
         )
 
     def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
         """What that release would be and cost, never its figures."""
         path = Path(spec)
-        return releases.plan(self._session, path.read_text(encoding="utf-8"), path.name, progress=progress)
+        return releases.plan(self._session, _text(path, "release specification"), path.name, progress=progress)
 
     # ---- audit and care --------------------------------------------------------------------------
 
@@ -378,14 +378,20 @@ def load_policy(policy: PathLike | Policy) -> Policy:
     """A policy from its TOML file, or as it is. Raises :class:`InvalidPolicy` with every fault at its place."""
     if isinstance(policy, Policy):
         return policy
-    path = Path(policy)
+    name = Path(policy).name
     try:
-        text = path.read_text(encoding="utf-8")
+        return read_policy(_text(policy, "policy"), name)
+    except UnreadableInput as error:
+        raise InvalidPolicy([Fault(name, str(error))]) from None
+
+
+def _text(path: PathLike, what: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise InvalidPolicy([Fault(path.name, f"cannot be read: {error.strerror}")]) from None
+        raise UnreadableInput(f"the {what} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidPolicy([Fault(path.name, "is not UTF-8 text")]) from None
-    return read_policy(text, path.name)
+        raise UnreadableInput(f"the {what} is not UTF-8 text") from None
 
 
 def _source(source: PathLike) -> str | Path:

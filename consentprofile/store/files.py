@@ -197,21 +197,30 @@ class Files:
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         if not self._writers:
             raise AssertionError("a transaction needs the writer lock")
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             # The statement that failed may have rolled back already (a full disk does); then there is nothing to do.
             with suppress(sqlite3.OperationalError):
                 connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                name = KEYS if connection is self.keys else DATA
+                raise StoreFault(
+                    f"{name} could not be written ({error.sqlite_errorname}); see that there is room, and try again"
+                ) from None
             raise
 
     def _checkpoint(self) -> bool:
-        """Move the WAL into the database and cut it to nothing, if no reader is in the way: then False is returned,
-        for SQLite tells busy in a row, not in an exception. The caller holds the writer lock.
+        """Move the WAL into the database and cut it to nothing; False where a reader or a full disk is in the way.
+
+        SQLite tells busy in a row, not in an exception. The caller holds the writer lock.
         """
-        (busy, _, _) = self.data.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            (busy, _, _) = self.data.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False  # no room in the database: what was committed stands in the WAL, and stays there for now
         return not busy
 
     # ---- the end ---------------------------------------------------------------------------------

@@ -58,7 +58,10 @@ class Log:
             hashed = leaf_hash(body)
             frontier.append(hashed)
             rows.append((sequence, hashed, body))
-        self._db.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
+        try:
+            self._db.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
+        except sqlite3.IntegrityError:
+            raise BrokenLog("a leaf stands in the log beyond its tree; run `audit verify`", sequence=first) from None
         self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (frontier.encode(), hour))
         return first
 

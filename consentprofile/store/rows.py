@@ -36,6 +36,10 @@ class Rows(Protocol):
         """Every row that names this slot and generation, in the order of arrival."""
         ...
 
+    def between(self, first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
+        """Every row of the slots from ``first`` to ``last``, both included, by slot and generation."""
+        ...
+
     def purge(self, slot: int, below: int) -> None:
         """Drop the rows of this slot whose generation is lower: their key is gone, this is housekeeping."""
         ...
@@ -50,6 +54,7 @@ class RowTable:
         self._db = connection
         self._insert = f"INSERT INTO {table} (slot, generation, sealed) VALUES (?, ?, ?)"
         self._select = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
+        self._range = f"SELECT slot, generation, sealed FROM {table} WHERE slot BETWEEN ? AND ? ORDER BY slot, id"
         self._delete = f"DELETE FROM {table} WHERE slot = ? AND generation < ?"
         self._page = f"SELECT id, slot, generation, sealed FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
 
@@ -60,6 +65,13 @@ class RowTable:
     def of(self, slot: int, generation: int) -> list[bytes]:
         """Every row that names this slot and generation, in the order of arrival."""
         return [sealed for (sealed,) in self._db.execute(self._select, (slot, generation))]
+
+    def between(self, first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
+        """Every row of the slots from ``first`` to ``last``, both included, by slot and generation."""
+        found: dict[tuple[int, int], list[bytes]] = {}
+        for slot, generation, sealed in self._db.execute(self._range, (first, last)):
+            found.setdefault((slot, generation), []).append(sealed)
+        return found
 
     def purge(self, slot: int, below: int) -> None:
         """Drop the rows of this slot whose generation is lower."""

@@ -8,8 +8,8 @@ A certificate is one line of canonical JSON and a newline::
 
 ``checkpoint`` is a C2SP signed note; each leaf is given whole (base64) with its RFC 6962 inclusion proof (base64
 hashes) under that checkpoint. The statement says again, for people, what the leaves say; digests are hex, and
-``reference`` is SHA-256(salt ‖ the operator's reference) or null. ``signature`` is base64 of the Ed25519 signature by the
-log key over ``consentprofile certificate v1``, a newline, and the canonical JSON of all the rest.
+``reference`` is SHA-256(salt ‖ the operator's reference) or null. ``signature`` is base64 of the Ed25519 signature by
+the log's key over ``consentprofile certificate v1``, a newline, and the canonical JSON of all the rest.
 
 :func:`open_certificate` needs nothing but the log's public key: no store, no network. It proves that the log, as its
 signer has signed it, holds these destructions. It does not prove that no copy of a destroyed key existed elsewhere.

@@ -6,6 +6,7 @@ purpose may not keep ever reaches a sealed block, and no key outlives the batch.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -13,7 +14,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from consentprofile import canonical
 from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
@@ -31,6 +31,9 @@ from consentprofile.usecases.session import Session
 
 BATCH: Final = 5_000
 """Events in one transaction of ``record_many``, unless told otherwise."""
+
+CHUNK: Final = 500
+"""Events whose keys are open at the same time."""
 
 
 _OUTCOMES: Final = frozenset(Outcome)
@@ -68,7 +71,11 @@ class _Account(NamedTuple):
 
 
 class _Batch:
-    """Events of one transaction on their way into blocks. Lives under the writer lock, with the keys that it opened."""
+    """Events of one transaction on their way into blocks. Lives under the writer lock.
+
+    Events are taken in chunks: keys are opened for a chunk, its blocks are sealed and written, and the keys are put
+    down again. So few keys are open at any time, and little is alive when the garbage collector looks.
+    """
 
     def __init__(self, session: Session, now: int) -> None:
         self._session = session
@@ -78,36 +85,46 @@ class _Batch:
         oldest = session.calendar.oldest_month
         self._oldest = {purpose.name: oldest(now, purpose.retention_months) for purpose in self._purposes}
         self._any_suppressed = session.ground.keyring.has_suppressions()
+        self._blocks = session.ground.rows(BLOCK)
         self._accounts: dict[bytes, _Account] = {}
+        self._sealed = 0
+        # The tags of the blocks commit to them: nobody without the keys can make other blocks that end in them.
+        self._commitment = hashlib.sha256()
         self.counts: _Counts = {}
 
-    def add(self, events: Sequence[Event], committed: int) -> list[dict[str, Outcome]]:
-        """Take events; the outcomes of each. Raises :class:`InvalidEvent` for the first that cannot be taken.
+    def add(self, events: Sequence[Event], committed: int = 0) -> dict[str, Outcome]:
+        """Take events; the outcomes of the last. Raises :class:`InvalidEvent` for the first that cannot be taken.
 
         ``committed`` events of the same call are recorded already; it is what the error's index counts from.
         """
+        said: dict[str, Outcome] = {}
+        for start in range(0, len(events), CHUNK):
+            said = self._add(events[start : start + CHUNK], start, committed)
+        return said
+
+    def _add(self, events: Sequence[Event], start: int, committed: int) -> dict[str, Outcome]:
         taken: list[tuple[Event, Checked, bytes]] = []
         tags: dict[str, bytes] = {}
-        index_key = self._session.keys.index
-        for index, event in enumerate(events):
+        index_key, check = self._session.keys.index, self._session.projector.check
+        for index, event in enumerate(events, committed + start):
             try:
-                checked = self._session.projector.check(event, self._now)
+                checked = check(event, self._now)
                 tag = tags.get(event.account)
                 if tag is None:
                     tag = tags[event.account] = index_key.account(normalize_account(event.account))
             except InputError as error:
-                raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
+                raise InvalidEvent(str(error), index=index, committed=committed) from None
             taken.append((event, checked, tag))
         self._open(set(tags.values()))
-        outcomes = []
+        said: dict[str, Outcome] = {}
         counts = self.counts
         for event, checked, tag in taken:
             account = self._accounts[tag]
             said = {purpose.name: self._offer(purpose, account, event, checked) for purpose in self._purposes}
             for entry in said.items():
                 counts[entry] = counts.get(entry, 0) + 1
-            outcomes.append(said)
-        return outcomes
+        self._write()
+        return said
 
     def _open(self, tags: set[bytes]) -> None:
         session, now = self._session, self._now
@@ -154,20 +171,8 @@ class _Batch:
             packed.append(key.secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
         return packed
 
-    def append(self, events: int, role: str) -> None:
-        """Write the counts, the sealed blocks and the leaf of a batch of ``events``, in the transaction at hand."""
-        ground = self._session.ground
-        ground.counters.add(self.counts.items())
-        rows = self._seal()
-        if rows:
-            ground.rows(BLOCK).append(rows)
-            # The tags commit to the blocks: nobody without the keys can make other blocks that end in them.
-            commitment = canonical.digest(b"".join(row.sealed[-TAG_BYTES:] for row in rows))
-            facts = (("events", events), ("blocks", len(rows)), ("commitment", commitment))
-            leaf = Draft(Operation.RECORDED, self._now, "", role, facts)
-            ground.log.append((leaf,), self._session.policy.digest)
-
-    def _seal(self) -> list[SealedRow]:
+    def _write(self) -> None:
+        """Seal and write the blocks of a chunk, and put its keys down."""
         policy = self._session.policy_number
         rows = []
         for account in self._accounts.values():
@@ -175,8 +180,20 @@ class _Batch:
                 key = compartment.key
                 for month, events in compartment.months.items():
                     sealed = key.seal(RecordType.BLOCK, block.encode(policy, month, events))
+                    self._commitment.update(sealed[-TAG_BYTES:])
                     rows.append(SealedRow(key.slot, key.generation, sealed))
-        return rows
+        self._accounts.clear()
+        self._blocks.append(rows)
+        self._sealed += len(rows)
+
+    def finish(self, events: int, role: str) -> None:
+        """Write the counts and the leaf of a batch of ``events``."""
+        ground = self._session.ground
+        ground.counters.add(self.counts.items())
+        if self._sealed:
+            facts = (("events", events), ("blocks", self._sealed), ("commitment", self._commitment.digest()))
+            leaf = Draft(Operation.RECORDED, self._now, "", role, facts)
+            ground.log.append((leaf,), self._session.policy.digest)
 
 
 def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Outcome]:
@@ -187,7 +204,7 @@ def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Ou
     """
     with session.ground.recording():
         batch = _Batch(session, session.now())
-        (outcomes,) = batch.add([event], 0)
+        (outcomes,) = batch.add([event], None)
         batch.append(1, role)
     return outcomes
 
@@ -227,7 +244,7 @@ def _record_batch(
     with session.ground.recording():
         batch = _Batch(session, session.now())
         batch.add(events, committed)
-        batch.append(len(events), role)
+        batch.finish(len(events), role)
         return batch.counts
 
 

@@ -15,7 +15,6 @@ import msgspec
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot, SlotKind
-from consentprofile.model.consent import IN_FORCE
 from consentprofile.model.event import Recorded
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
@@ -129,12 +128,13 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
             total = session.ground.keyring.count()
             slots = session.ground.keyring.iterate(after, SLICE)
             oldest = session.calendar.oldest_month(now, purpose.retention_months)
+            suppressed = session.ground.keyring.has_suppressions()
+            rows = session.ground.rows(BLOCK).between(after + 1, slots[-1].number) if slots else {}
             for slot in slots:
-                if _counts(session, slot, spec.purpose, now):
+                if _counts(session, slot, spec.purpose, now, suppressed=suppressed):
                     key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
-                    rows = session.ground.rows(BLOCK).of(slot.number, slot.header.generation)
                     events: list[Recorded] = []
-                    for sealed in rows:
+                    for sealed in rows.get((slot.number, slot.header.generation), ()):
                         events.extend(open_block(session, key, sealed, oldest))
                     counted.measure.add(key.secret.member(), dedupe(events)[-purpose.keep :])
                     counted.members[slot.number] = slot.header.generation, key.secret.member()
@@ -147,13 +147,14 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
             progress(done, max(total, done))
 
 
-def _counts(session: Session, slot: Slot, purpose: str, now: int) -> bool:
+def _counts(session: Session, slot: Slot, purpose: str, now: int, *, suppressed: bool) -> bool:
+    """Whether a slot is a compartment of this purpose that may be counted; ``suppressed``: anybody is at all."""
     header = slot.header
     return (
         header.kind == SlotKind.COMPARTMENT
         and header.purpose == session.purpose_numbers[purpose]
-        and session.state(slot, now) in IN_FORCE
-        and purpose not in session.suppressed_purposes(header.tag)
+        and session.is_in_force(slot, now)
+        and not (suppressed and purpose in session.suppressed_purposes(header.tag))
     )
 
 
@@ -186,7 +187,9 @@ def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str)
 
 def _drop_vanished(session: Session, spec: ReleaseSpec, counted: _Counted, now: int) -> None:
     with session.ground.keyring.snapshot():
+        suppressed = session.ground.keyring.has_suppressions()
         for number, (generation, pseudonym) in counted.members.items():
             slot = session.ground.keyring.slot(number)
-            if slot is None or slot.header.generation != generation or not _counts(session, slot, spec.purpose, now):
+            gone = slot is None or slot.header.generation != generation
+            if slot is None or gone or not _counts(session, slot, spec.purpose, now, suppressed=suppressed):
                 counted.measure.drop(pseudonym)

@@ -162,7 +162,7 @@ def _accepted(digest: bytes, text: bytes) -> Policy:
         raise CorruptRecord("a policy does not have the digest it was accepted with; restore data.db from a backup")
     try:
         return Policy.from_text(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CorruptRecord("a policy of the store cannot be read; restore data.db from a backup") from None
 
 

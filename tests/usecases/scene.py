@@ -170,10 +170,17 @@ class Scene:
         return path
 
 
-def event(kind: str = "login", *, at: datetime = NOW, id: str | None = None, account: str = ACCOUNT, **fields: Value) -> cp.Event:
-    """An event of the usual account."""
-    given: Mapping[str, Value] = fields
-    return cp.Event(account=account, kind=kind, at=at, id=id, fields=given)
+def event(
+    kind: str = "login",
+    *,
+    at: datetime = NOW,
+    id: str | None = None,
+    account: str = ACCOUNT,
+    named: Mapping[str, Value] | None = None,
+    **fields: Value,
+) -> cp.Event:
+    """An event of the usual account; ``named`` holds fields whose names a test has in a variable."""
+    return cp.Event(account=account, kind=kind, at=at, id=id, fields={**fields, **(named or {})})
 
 
 def history(consent: cp.Consent) -> list[tuple[str, str]]:

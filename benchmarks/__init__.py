@@ -1,0 +1,1 @@
+"""How fast the store is, beside what else could be used for the same work. Run it with ``python -m benchmarks``."""

@@ -1,0 +1,229 @@
+"""What is recorded: made-up events of made-up accounts, the same in every run, and how much of it there is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from consentprofile import Act, Decision, Event
+
+SEED: Final = 20240101
+PURPOSE: Final = "support"
+NOTICE: Final = "2024-01"
+ACTOR: Final = "support-agent:1"
+
+CONSENTED: Final = datetime(2024, 1, 1, tzinfo=UTC)
+"""When everybody gives consent; the events follow within the span, in the order of time."""
+SPAN: Final = timedelta(days=91)
+NOW: Final = datetime(2024, 4, 15, 12, tzinfo=UTC)
+"""What the store's clock says while events are recorded and read."""
+
+SESSIONS_CONSENTED: Final = datetime(2017, 1, 1, tzinfo=UTC)
+SESSIONS_NOW: Final = datetime(2017, 12, 1, tzinfo=UTC)
+"""The same two moments for the file of sessions, which is of 2017."""
+
+KINDS: Final = ("login", "search", "product_view", "add_to_cart", "purchase")
+CHANNELS: Final = ("web", "app", "store")
+PLATFORMS: Final = ("desktop", "mobile", "tablet")
+ACQUISITIONS: Final = ("organic", "paid_search", "email", "social", "direct")
+
+POLICY: Final = f"""
+format = 1
+time_zone = "UTC"
+roles = ["support-agent"]
+
+[controller]
+name = "Benchmark"
+contact = "privacy@shop.example"
+jurisdiction = "DE"
+
+[[notices]]
+version = "{NOTICE}"
+language = "en"
+address = "https://shop.example/privacy/2024-01"
+sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+[fields]
+channel = {{ enum = {list(CHANNELS)} }}
+platform = {{ enum = {list(PLATFORMS)} }}
+device = {{ token = true }}
+acquisition = {{ enum = {list(ACQUISITIONS)} }}
+
+[[kinds]]
+names = {list(KINDS)}
+fields = ["channel", "platform", "device", "acquisition"]
+
+[purposes.{PURPOSE}]
+title = "Help you when you contact us"
+dpv = "dpv:CustomerCare"
+notice = "{NOTICE}"
+lifetime = "730 days"
+retention = "12 months"
+evidence = "36 months"
+readers = ["support-agent"]
+release = {{ min_accounts = 10, round_to = 5, epsilon_per_year = 2.0, cadence = "7 days" }}
+precision = "second"
+keep = 10_000
+collect = {{ "*" = ["channel", "platform", "device", "acquisition"] }}
+""".replace("'", '"')
+
+REACH: Final = f"""
+format = 1
+name = "reach-by-platform"
+purpose = "{PURPOSE}"
+measure = "reach"
+by = ["platform"]
+from = 2024-01-01
+until = 2024-04-01
+zone = "UTC"
+
+[protection]
+kind = "threshold"
+min_accounts = 10
+"""
+
+SESSIONS: Final = """
+format = 1
+account = "user_id"
+kind = { value = "login" }
+at = { column = "session_start_ms", format = "unix-milliseconds" }
+ignore = ["session_id", "session_size", "environment", "os", "country", "region", "referrer"]
+
+[fields]
+channel = { value = "web" }
+platform = { column = "device_group", values = { "1" = "desktop", "3" = "mobile", "4" = "tablet" } }
+"""
+"""The mapping of docs/import.md for the file of sessions."""
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """How much work there is."""
+
+    name: str
+    events: int
+    accounts: int
+    batch: int
+    rounds: int
+    """How often the load, and everything else that is long, is done from the beginning."""
+    singles: int
+    """Single events, reads and openings, each a sample."""
+    acts: int
+    """Consents given, consents withdrawn, each a sample."""
+    readers: int
+    """Accounts of 50 events that are read."""
+    erasures: int
+    erased_events: int
+    sessions: int | None
+    """Rows of the file of sessions; None for all of them."""
+
+
+QUICK: Final = Size(
+    name="quick", events=4_000, accounts=400, batch=500, rounds=2, singles=20, acts=5, readers=4, erasures=2,
+    erased_events=20, sessions=1_000,
+)  # fmt: skip
+DEFAULT: Final = Size(
+    name="default", events=1_000_000, accounts=100_000, batch=10_000, rounds=3, singles=2_000, acts=200, readers=200,
+    erasures=20, erased_events=1_000, sessions=None,
+)  # fmt: skip
+
+READ_EVENTS: Final = 50
+
+
+class Row(NamedTuple):
+    """One event as the peers store it; ``at`` in seconds since 1970, UTC."""
+
+    account: str
+    kind: str
+    at: int
+    channel: str
+    platform: str
+    device: str
+    id: str
+    acquisition: str
+
+    def event(self) -> Event:
+        """The same event as the store takes it."""
+        return Event(
+            account=self.account,
+            kind=self.kind,
+            at=datetime.fromtimestamp(self.at, UTC),
+            id=self.id,
+            fields={
+                "channel": self.channel,
+                "platform": self.platform,
+                "device": self.device,
+                "acquisition": self.acquisition,
+            },
+        )
+
+
+class Batch(NamedTuple):
+    """A batch in both forms, both made before anything is timed."""
+
+    rows: Sequence[Row]
+    events: Sequence[Event]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Self:
+        """The batch of these rows."""
+        return cls(rows, [row.event() for row in rows])
+
+
+class Source:
+    """Makes rows. Two sources of the same seed make the same rows; ids never repeat within one source."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(f"{SEED} {seed}")
+        self._name = f"{seed:02d}"
+        self._made = 0
+
+    def row(self, account: str, position: float) -> Row:
+        """One event of ``account``, at ``position`` (0 to 1) of the span."""
+        draw = self._random.random
+        self._made += 1
+        at = CONSENTED + SPAN * position
+        platform = int(draw() * 3)
+        return Row(
+            account,
+            KINDS[int(draw() * 5)],
+            int(at.timestamp()),
+            CHANNELS[int(draw() * 3)],
+            PLATFORMS[platform],
+            f"{account}/{PLATFORMS[platform]}",
+            f"e-{self._name}-{self._made:09d}",
+            ACQUISITIONS[int(draw() * 5)],
+        )
+
+    def load(self, size: Size) -> Iterator[Batch]:
+        """Events of accounts in random order, batch by batch."""
+        for start in range(0, size.events, size.batch):
+            stop = min(start + size.batch, size.events)
+            yield Batch.of([self.row(self.somebody(size), index / size.events) for index in range(start, stop)])
+
+    def somebody(self, size: Size) -> str:
+        """One of the accounts of the load."""
+        return account(self._random.randrange(size.accounts))
+
+    def scattered(self, accounts: Sequence[str], events: int) -> Iterator[Batch]:
+        """``events`` for each account, one of each in a batch: they come to lie apart, as they do in real life."""
+        for index in range(events):
+            yield Batch.of([self.row(name, index / events) for name in accounts])
+
+
+def account(number: int) -> str:
+    """The id of an account of the load."""
+    return f"acct-{number:08d}"
+
+
+def special(kind: str, number: int) -> str:
+    """The id of an account that is read, erased and so on, beside those of the load."""
+    return f"{kind}-{number:08d}"
+
+
+def consent_of(name: str) -> Decision:
+    """Consent, given under the notice in force."""
+    return Decision(account=name, purposes=(PURPOSE,), act=Act.GIVE, notice=NOTICE, method="signup form")

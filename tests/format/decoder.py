@@ -1,0 +1,339 @@
+"""A reader of stores that was written from docs/format.md alone.
+
+It shares no code with the package: SQLite, HMAC, JSON and the primitives of ``cryptography`` are all that it uses. So
+whatever it reads, a stranger can read who has the key and that page.
+"""
+
+# ruff: noqa: ANN401 - what MessagePack, JSON and SQLite answer is of any type
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import sqlite3
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+EPOCH_KEY, COMPARTMENT_KEY, ACCOUNT_KEY, EVIDENCE_KEY, BLOCK, TRAIL, ACCOUNT, EVIDENCE, ACTOR_BOOK = range(1, 10)
+WRAPS = {1: COMPARTMENT_KEY, 2: ACCOUNT_KEY, 3: EVIDENCE_KEY}
+
+
+# ---- canonical bytes ------------------------------------------------------------------------------
+
+
+class MessagePack:
+    """Reads one value after the other, and refuses every form that is not the shortest."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, count: int) -> bytes:
+        self.at += count
+        assert self.at <= len(self.data), "cut off"
+        return self.data[self.at - count : self.at]
+
+    def number(self, form: str, *smaller: range) -> int:
+        (value,) = struct.unpack(form, self.take(struct.calcsize(form)))
+        assert not any(value in shorter for shorter in smaller), "not the shortest form"
+        return int(value)
+
+    def value(self) -> Any:
+        first = self.take(1)[0]
+        if first < 0x80 or first >= 0xE0:
+            return first if first < 0x80 else first - 0x100
+        if 0x90 <= first < 0xA0:
+            return [self.value() for _ in range(first - 0x90)]
+        if 0xA0 <= first < 0xC0:
+            return self.take(first - 0xA0).decode()
+        if first in {0xC0, 0xC2, 0xC3}:
+            return {0xC0: None, 0xC2: False, 0xC3: True}[first]
+        if 0xC4 <= first <= 0xC6:
+            return self.take(self.sized(first - 0xC4, 0))
+        if 0xCC <= first <= 0xCF:
+            size = first - 0xCC
+            return self.number(">" + "BHIQ"[size], range(128), *(range(256**step) for step in _steps(size)))
+        if 0xD0 <= first <= 0xD3:
+            size = first - 0xD0
+            halves = [128 * 256 ** (step - 1) for step in _steps(size)]
+            return self.number(">" + "bhiq"[size], range(-32, 2**63), *(range(-half, 0) for half in halves))
+        if 0xD9 <= first <= 0xDB:
+            return self.take(self.sized(first - 0xD9, 32)).decode()
+        assert first in {0xDC, 0xDD}, "a form that stores do not use"
+        return [self.value() for _ in range(self.sized(first - 0xDB, 16))]
+
+    def sized(self, size: int, shortest: int) -> int:
+        return self.number(">" + "BHI"[size], range(shortest), *(range(256**step) for step in _steps(size)))
+
+
+def _steps(size: int) -> list[int]:
+    return [1, 2, 4][:size]
+
+
+def unpack(data: bytes) -> Any:
+    """The one value that ``data`` is."""
+    reader = MessagePack(data)
+    value = reader.value()
+    assert reader.at == len(data), "more behind it"
+    return value
+
+
+def pack(value: Any) -> bytes:
+    """The canonical bytes of what this reader has to compute digests over: arrays, texts, bytes, small numbers."""
+    if isinstance(value, list):
+        head = bytes([0x90 + len(value)]) if len(value) < 16 else b"\xdc" + struct.pack(">H", len(value))
+        return head + b"".join(map(pack, value))
+    if isinstance(value, bytes):
+        return b"\xc4" + bytes([len(value)]) + value
+    if isinstance(value, str):
+        raw = value.encode()
+        return (bytes([0xA0 + len(raw)]) if len(raw) < 32 else b"\xd9" + bytes([len(raw)])) + raw
+    assert 0 <= value < 128
+    return bytes([value])
+
+
+def canonical_json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+# ---- sealing --------------------------------------------------------------------------------------
+
+
+def associated(store: bytes, record: int, purpose: str, slot: int, generation: int, bound: bytes = b"") -> bytes:
+    """What a record is bound to."""
+    fields = [store, bytes([record]), purpose.encode(), struct.pack(">Q", slot), struct.pack(">Q", generation), bound]
+    return b"\x00" + b"".join(struct.pack(">H", len(field)) + field for field in fields)
+
+
+def open_sealed(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
+    """The plaintext of a record: nonce, ciphertext, tag."""
+    return AESGCMSIV(key).decrypt(sealed[:12], sealed[12:], bound_to)
+
+
+def mac(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def derive_root(secret: bytes, store: bytes, epoch: int) -> bytes:
+    info = b"consentprofile root " + struct.pack(">Q", epoch)
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=store, info=info).derive(secret)
+
+
+# ---- the audit log --------------------------------------------------------------------------------
+
+
+def leaf_hash(body: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def merkle_root(leaves: list[bytes]) -> bytes:
+    """RFC 6962, section 2.1, read aloud."""
+    if len(leaves) < 2:
+        return leaves[0] if leaves else hashlib.sha256(b"").digest()
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    return node(merkle_root(leaves[:half]), merkle_root(leaves[half:]))
+
+
+def frontier_root(frontier: bytes) -> tuple[int, bytes]:
+    """The size that a frontier speaks of, and its root."""
+    (size,) = struct.unpack(">Q", frontier[:8])
+    parts = [frontier[at : at + 32] for at in range(8, len(frontier), 32)]
+    assert len(parts) == size.bit_count()
+    root = parts.pop()
+    while parts:
+        root = node(parts.pop(), root)
+    return size, root
+
+
+# ---- the store ------------------------------------------------------------------------------------
+
+
+class Slot(NamedTuple):
+    """The 173 bytes, taken apart."""
+
+    number: int
+    kind: int
+    state: int
+    generation: int
+    purpose: int
+    terms: int
+    since: int
+    until: int
+    tag: bytes
+    key_id: bytes
+    header: bytes
+    wrapped: bytes
+
+
+def read_slot(number: int, record: bytes) -> Slot:
+    assert len(record) == 173
+    assert record[0] == 0
+    return Slot._make((number, *struct.unpack(">BBQHIqq32s16s", record[1:81]), record[:81], record[81:]))
+
+
+class OpenSlot(NamedTuple):
+    """A slot with its key and secret."""
+
+    slot: Slot
+    purpose: str
+    key: bytes
+    secret: bytes
+
+
+class Decoder:
+    """A store that nobody has open, read with nothing but its key."""
+
+    def __init__(self, path: Path, key_text: str) -> None:
+        prefix = "consentprofile-key-1:"
+        assert key_text.startswith(prefix)
+        secret = base64.b64decode(key_text.rstrip()[len(prefix) :], validate=True)
+        self.keys = self._connect(path / "keys.db")
+        self.data = self._connect(path / "data.db")
+        _, self.store, self.epoch, _ = self.one(self.keys, "SELECT * FROM keyring")
+        assert self.one(self.data, "SELECT store FROM store WHERE id = 1") == (self.store,)
+        query = "SELECT provider, check_value FROM epoch WHERE number = ?"
+        provider, check_value = self.one(self.keys, query, self.epoch)
+        self.provider = unpack(provider)
+        root = derive_root(secret, self.store, self.epoch)
+        assert mac(root, b"consentprofile check") == check_value
+        self.epoch_keys = {
+            name: open_sealed(root, wrapped, associated(self.store, EPOCH_KEY, name, 0, self.epoch))
+            for name, wrapped in self.keys.execute("SELECT name, wrapped FROM epoch_key WHERE epoch = ?", (self.epoch,))
+        }
+        self.purposes = dict(self.keys.execute("SELECT number, name FROM purpose"))
+        self.policies = {}
+        for number, digest, text in self.data.execute("SELECT number, digest, text FROM policy"):
+            assert hashlib.sha256(text).digest() == digest
+            self.policies[number] = json.loads(text)
+            assert canonical_json(self.policies[number]) == text
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        assert connection.execute("PRAGMA application_id").fetchone() == (0x434F4E53,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        return connection
+
+    @staticmethod
+    def one(connection: sqlite3.Connection, query: str, *given: object) -> Any:
+        (row,) = connection.execute(query, given).fetchall()
+        return row
+
+    def close(self) -> None:
+        self.keys.close()
+        self.data.close()
+
+    # ---- keys ----
+
+    def tag(self, account: str) -> bytes:
+        return mac(self.epoch_keys["index"], b"\x01" + account.encode())
+
+    def slots(self, account: str) -> dict[int, Slot]:
+        """The account's slots by place."""
+        query = "SELECT place, number, record FROM directory JOIN slot ON number = slot WHERE tag = ?"
+        found = {
+            place: read_slot(number, record) for place, number, record in self.keys.execute(query, (self.tag(account),))
+        }
+        for place, slot in found.items():
+            assert slot.tag == self.tag(account)
+            assert place == {1: 2 + slot.purpose, 2: 0, 3: 1}[slot.kind]
+        return found
+
+    def terms(self, number: int) -> bytes:
+        query = "SELECT number, purpose, notice, notice_sha256, declaration, policy FROM terms WHERE number = ?"
+        return hashlib.sha256(pack(list(self.one(self.keys, query, number)))).digest()
+
+    def unwrap(self, slot: Slot) -> OpenSlot | None:
+        """The slot with its key; None where it has died."""
+        if slot.wrapped == bytes(92):
+            assert slot.key_id == bytes(16)
+            return None
+        purpose, bound, key = "", slot.header, self.epoch_keys["officer"]
+        if slot.kind == 1:
+            purpose = self.purposes[slot.purpose]
+            bound, key = slot.header + self.terms(slot.terms), self.epoch_keys["purpose:" + purpose]
+        to = associated(self.store, WRAPS[slot.kind], purpose, slot.number, slot.generation, bound)
+        opened = open_sealed(key, slot.wrapped, to)
+        return OpenSlot(slot, purpose, opened[:32], opened[32:])
+
+    def rows(self, table: str, record: int, held: OpenSlot) -> list[bytes]:
+        """The plaintexts of an account's rows of one table, in the order of arrival."""
+        number, generation = held.slot.number, held.slot.generation
+        query = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
+        to = associated(self.store, record, held.purpose, number, generation)
+        return [open_sealed(held.key, sealed, to) for (sealed,) in self.data.execute(query, (number, generation))]
+
+    # ---- what they open ----
+
+    def account_id(self, held: OpenSlot) -> str:
+        (plain,) = self.rows("account", ACCOUNT, held)
+        return plain.decode()
+
+    def evidence(self, held: OpenSlot) -> list[list[Any]]:
+        return [unpack(plain) for plain in self.rows("evidence", EVIDENCE, held)]
+
+    def trail(self, held: OpenSlot) -> list[list[Any]]:
+        return [unpack(plain) for plain in self.rows("trail", TRAIL, held)]
+
+    def events(self, held: OpenSlot) -> list[tuple[int, str, dict[str, Any], str]]:
+        """The events of a compartment in words: (second, kind, fields, id), in the order of time."""
+        found = {}
+        for plain in self.rows("block", BLOCK, held):
+            number, _, events = unpack(plain)
+            policy = self.policies[number]
+            for identity, at, kind, *pairs in events:
+                fields = {}
+                for position, value in zip(pairs[::2], pairs[1::2], strict=True):
+                    field = policy["field_list"][position]
+                    if field["type"] == "enum":
+                        fields[field["name"]] = field["values"][value]
+                    else:
+                        fields[field["name"]] = value.hex() if field["type"] == "token" else value
+                name = policy["kind_list"][kind]["name"]
+                found[identity] = (at, name, fields, identity.hex())
+        return sorted(found.values(), key=lambda event: (event[0], event[3]))
+
+    def actor_book(self) -> list[tuple[int, list[Any]]]:
+        found = []
+        for leaf, sealed in self.data.execute("SELECT leaf, sealed FROM actor_book ORDER BY leaf"):
+            to = associated(self.store, ACTOR_BOOK, "", leaf, self.epoch)
+            found.append((leaf, unpack(open_sealed(self.epoch_keys["officer"], sealed, to))))
+        return found
+
+    def leaves(self) -> list[list[Any]]:
+        """Every leaf, its hash compared."""
+        found = []
+        for sequence, hashed, body in self.data.execute("SELECT sequence, hash, body FROM leaf ORDER BY sequence"):
+            assert leaf_hash(body) == hashed
+            found.append(unpack(body))
+            assert found[-1][:2] == [0, sequence]
+        return found
+
+    def root(self) -> bytes:
+        """The root over all leaves, compared with the frontier."""
+        hashed = [hashed for (hashed,) in self.data.execute("SELECT hash FROM leaf ORDER BY sequence")]
+        root = merkle_root(hashed)
+        frontier, _ = self.one(self.data, "SELECT frontier, hour FROM tree WHERE id = 1")
+        assert frontier_root(frontier) == (len(hashed), root)
+        return root
+
+    def suppressions(self, account: str) -> list[str]:
+        tag = self.tag(account)
+        found = self.keys.execute(
+            "SELECT reason, seal FROM suppression WHERE tag = ? ORDER BY reason", (tag,)
+        ).fetchall()
+        for reason, seal in found:
+            assert seal == mac(self.epoch_keys["index"], b"\x02" + tag + reason.encode())
+        return [reason for reason, _ in found]

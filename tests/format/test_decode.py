@@ -1,0 +1,294 @@
+"""A store that was made through the public face is read by a decoder that knows docs/format.md and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import consentprofile as cp
+from tests.format import decoder
+from tests.format.decoder import Decoder, OpenSlot
+
+NOW: Final = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
+ACCOUNT: Final = "acct-17"
+POLICY: Final = Path(__file__).resolve().parents[2] / "examples" / "shop" / "policy.toml"
+STATES: Final = ("none", "refused", "given", "renewed", "withdrawn", "invalidated", "expired")
+
+
+class Made:
+    """A closed store, what its public face said before, and a decoder on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = NOW
+        self.path, self.key = folder / "store", folder / "key"
+        with cp.Store.create(self.path, policy=POLICY, key=cp.KeyFile(self.key), clock=lambda: self.now) as store:
+            self.fill(store)
+            with store.view("support", actor="support-agent:17", reason="ticket 4") as view:
+                self.events = view.events(ACCOUNT) or []
+            with pytest.raises(cp.AccessDenied), store.view("analytics", actor="support-agent:18"):
+                pass
+            self.held = store.access(ACCOUNT, actor="officer:ada", reason="request 7")
+            self.consents = store.consents(ACCOUNT)
+            self.log = list(store.audit_log())
+            self.root = store.verify_log().root
+        self.modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.path.iterdir()}
+        self.decoder = Decoder(self.path, self.key.read_text())
+        self.slots = self.decoder.slots(ACCOUNT)
+        self.open = {place: self.decoder.unwrap(slot) for place, slot in self.slots.items()}
+
+    def fill(self, store: cp.Store) -> None:
+        store.give_consent(ACCOUNT, ["support", "analytics", "marketing"], notice="2024-01", method="signup form")
+        store.give_consent("bystander", ["support"], notice="2024-01", method="signup form")
+        acts: list[tuple[str, dict[str, str | int | bool]]] = [
+            ("login", {"channel": "web", "platform": "desktop", "device": "d-1"}),
+            ("purchase", {"channel": "app", "platform": "mobile", "device": "d-2", "total": 129_900}),
+            ("support_chat", {"topic": "bereavement"}),
+            ("login", {}),
+        ]
+        for minute, (kind, fields) in enumerate(acts):
+            at = NOW + timedelta(minutes=minute)
+            self.now = at
+            store.record(cp.Event(account=ACCOUNT, kind=kind, at=at, id=f"e-{minute}", fields=fields))
+        store.withdraw_consent(ACCOUNT, ["analytics"], method="settings page")
+        store.refuse_consent(ACCOUNT, ["analytics"])
+        store.suppress(ACCOUNT, "do-not-contact", actor="officer:ada")
+        store.erase("bystander", reference="request 8", actor="officer:ada")
+        store.record(cp.Event(account=ACCOUNT, kind="login", at=self.now, id="e-3"))
+
+    def compartment(self, purpose: str) -> OpenSlot:
+        found = [held for held in self.open.values() if held is not None and held.purpose == purpose and purpose]
+        assert len(found) == 1
+        return found[0]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    made = Made(tmp_path_factory.mktemp("format"))
+    yield made
+    made.decoder.close()
+
+
+def second(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def test_the_decoder_shares_no_code_with_the_package() -> None:
+    tree = ast.parse(Path(decoder.__file__).read_text(encoding="utf-8"))
+    named = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    named += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert {name.partition(".")[0] for name in named} == {
+        *("__future__", "base64", "hashlib", "hmac", "json", "sqlite3", "struct", "pathlib", "typing"),
+        "cryptography",
+    }
+
+
+def test_the_files_are_those_of_the_description(made: Made) -> None:
+    assert made.modes == dict.fromkeys(["keys.db", "data.db", "alive.lock", "writer.lock", "gate.lock"], 0o600)
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o700
+    assert made.decoder.provider == ["key-file", b"", 0, 0, 0]
+
+
+TABLES: Final = {
+    "keys": "directory epoch epoch_key free_slot keyring pending purpose slot suppression terms",
+    "data": "account actor_book block counter evidence leaf operation policy release store trail tree",
+}
+
+
+@pytest.mark.parametrize("file", TABLES)
+def test_every_table_is_described_and_no_other(made: Made, file: str) -> None:
+    connection = getattr(made.decoder, file)
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert names == {*TABLES[file].split(), "_sqlite_migrations"}
+    page = (POLICY.parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+    for name in names - {"_sqlite_migrations"}:
+        columns = {column for _, column, *_ in connection.execute(f"PRAGMA table_info({name})")}
+        assert f"**{name}**" in page
+        assert {column for column in columns if f"`{column}`" not in page} == set()
+
+
+def test_the_account_id_is_decoded(made: Made) -> None:
+    held = made.open[0]
+    assert held is not None
+    assert made.decoder.account_id(held) == made.held.account == ACCOUNT
+    assert made.decoder.slots("bystander").keys() == {1}
+    assert made.decoder.slots("nobody") == {}
+
+
+def test_the_states_of_consent_are_decoded(made: Made) -> None:
+    for slot in (slot for place, slot in made.slots.items() if place >= 2):
+        said = made.consents[made.decoder.purposes[slot.purpose]]
+        assert STATES[slot.state] == said.state
+        assert said.since is not None
+        assert slot.since == second(said.since)
+        assert slot.until == (0 if said.until is None else second(said.until))
+        assert (made.open[2 + slot.purpose] is not None) is said.in_force
+
+
+def test_the_evidence_is_decoded(made: Made) -> None:
+    held = made.open[1]
+    assert held is not None
+    entries = made.decoder.evidence(held)
+    assert [entry[:3] for entry in entries] == [
+        ["give", "support", 2],
+        ["give", "analytics", 2],
+        ["give", "marketing", 2],
+        ["withdraw", "analytics", 4],
+        ["refuse", "analytics", 1],
+    ]
+    for purpose, consent in made.consents.items():
+        said = [
+            [
+                *(entry.act, entry.purpose, STATES.index(entry.state), entry.notice),
+                *(bytes.fromhex(entry.notice_sha256), bytes.fromhex(entry.declaration), entry.method),
+                *(second(entry.decided), second(entry.recorded)),
+            ]
+            for entry in consent.history
+        ]
+        assert [entry for entry in entries if entry[1] == purpose] == said
+
+
+def test_the_events_are_decoded_in_words(made: Made) -> None:
+    said = [(second(event.at), event.kind, event.fields, event.id) for event in made.events]
+    decoded = made.decoder.events(made.compartment("support"))
+    assert decoded == said
+    assert [event[1] for event in decoded] == ["login", "purchase", "support_chat", "login"]
+    assert decoded[1][2]["total"] == 129_900
+    secret = made.compartment("support").secret
+    assert decoded[0][3] == decoder.mac(secret, b"\x03e-0")[:16].hex()
+    assert decoded[0][2]["device"] == decoder.mac(secret, b"\x04\x06deviced-1")[:16].hex()
+
+
+def test_each_purpose_kept_its_own(made: Made) -> None:
+    assert made.decoder.events(made.compartment("marketing")) == [
+        (
+            second(datetime(2024, 3, 1, tzinfo=UTC)),
+            "purchase",
+            {},
+            made.decoder.events(made.compartment("marketing"))[0][3],
+        )
+    ]
+    (month,) = {
+        decoder.unpack(plain)[1] for plain in made.decoder.rows("block", decoder.BLOCK, made.compartment("support"))
+    }
+    assert month == 2024 * 12 + 2
+
+
+def test_the_trails_are_decoded(made: Made) -> None:
+    def said(traces: list[Any]) -> list[list[object]]:
+        return [[second(trace.at), *trace.actor.split(":"), trace.operation, trace.reason] for trace in traces]
+
+    compartment = made.decoder.trail(made.compartment("support"))
+    assert [entry[:5] for entry in compartment] == said(made.held.compartments["support"].trail)
+    account = made.open[0]
+    assert account is not None
+    entries = made.decoder.trail(account)
+    assert [entry[:5] for entry in entries] == said(made.held.trail)
+    assert [entry[3] for entry in entries] == ["suppressed", "accessed"]
+
+
+def test_every_commitment_to_a_trail_is_that_of_its_plaintext(made: Made) -> None:
+    account, support = made.open[0], made.compartment("support")
+    assert account is not None
+    plains = [*made.decoder.rows("trail", decoder.TRAIL, account), *made.decoder.rows("trail", decoder.TRAIL, support)]
+    committed = {
+        dict(leaf[7])["commitment"] for leaf in made.decoder.leaves() if leaf[3] in {"read", "accessed", "suppressed"}
+    }
+    assert committed == {sha256(plain).digest() for plain in plains}
+
+
+def test_the_actor_book_is_decoded(made: Made) -> None:
+    operations = {entry.sequence: entry.operation for entry in made.log}
+    book = made.decoder.actor_book()
+    assert [(entry[1], entry[2], entry[3]) for _, entry in book] == [
+        ("officer", "ada", "suppressed"),
+        ("officer", "ada", "erased"),
+        ("support-agent", "17", "read"),
+        ("support-agent", "18", "read-refused"),
+        ("officer", "ada", "accessed"),
+    ]
+    for leaf, entry in book:
+        assert operations[leaf] == entry[3]
+        assert ACCOUNT not in str(entry)
+
+
+def test_the_leaves_and_the_root_are_decoded(made: Made) -> None:
+    said = [
+        [0, entry.sequence, second(entry.hour) // 3600, entry.operation, entry.purpose, entry.role, entry.policy]
+        for entry in made.log
+    ]
+    leaves = made.decoder.leaves()
+    assert [[*leaf[:6], leaf[6].hex()] for leaf in leaves] == said
+    for leaf, entry in zip(leaves, made.log, strict=True):
+        facts = {name: value.hex() if isinstance(value, bytes) else value for name, value in leaf[7]}
+        assert facts == entry.facts
+    assert made.decoder.root().hex() == made.root
+    assert made.decoder.one(made.decoder.data, "SELECT hour FROM tree") == (leaves[-1][2],)
+
+
+def test_the_facts_of_every_leaf_are_those_of_the_description(made: Made) -> None:
+    facts = {leaf[3]: [name for name, _ in leaf[7]] for leaf in made.decoder.leaves()}
+    assert facts == {
+        "store-created": [],
+        "policy-accepted": [],
+        "consent-given": ["key-id"],
+        "recorded": ["events", "blocks", "commitment"],
+        "consent-withdrawn": ["key-id"],
+        "consent-refused": [],
+        "suppressed": ["commitment"],
+        "erased": ["key-id", "reference"],
+        "read": ["commitment"],
+        "read-refused": [],
+        "accessed": ["commitment"],
+        "consent-read": [],
+    }
+
+
+def test_a_recorded_leaf_commits_to_the_blocks(made: Made) -> None:
+    newest = [dict(leaf[7]) for leaf in made.decoder.leaves() if leaf[3] == "recorded"][-1]
+    sealed = [row for (row,) in made.decoder.data.execute("SELECT sealed FROM block ORDER BY id DESC LIMIT 1")]
+    assert newest["commitment"] == sha256(sealed[0][-16:]).digest()
+    assert (newest["events"], newest["blocks"]) == (1, 1)
+
+
+def test_suppressions_and_counters_are_decoded(made: Made) -> None:
+    assert made.decoder.suppressions(ACCOUNT) == made.held.suppressed == ["do-not-contact"]
+    query = "SELECT outcome, count FROM counter WHERE purpose = 'support'"
+    assert dict(made.decoder.data.execute(query)) == {"recorded": 5}
+
+
+def test_the_declaration_is_that_of_the_description(made: Made) -> None:
+    policy = made.decoder.policies[1]
+    (purpose,) = (entry for entry in policy["purpose_list"] if entry["name"] == "marketing")
+    collected = {entry["kind"] for entry in purpose["collect"]}
+    kept = {name for entry in purpose["collect"] for name in entry["fields"]}
+    declared = {
+        "fields": [field for field in policy["field_list"] if field["name"] in kept],
+        "kinds": [kind for kind in policy["kind_list"] if kind["name"] in collected],
+        "notice": policy["notice_list"][0],
+        "purpose": purpose,
+        "time_zone": policy["time_zone"],
+    }
+    digest = sha256(decoder.canonical_json(declared)).hexdigest()
+    assert [entry.declaration for entry in made.consents["marketing"].history] == [digest]
+
+
+def test_a_dead_key_leaves_92_zero_bytes_and_no_key_id(made: Made) -> None:
+    purposes = {name: number for number, name in made.decoder.purposes.items()}
+    dead = made.slots[2 + purposes["analytics"]]
+    assert (dead.wrapped, dead.key_id, dead.generation, dead.until) == (bytes(92), bytes(16), 1, 0)
+    free = [number for (number,) in made.decoder.keys.execute("SELECT number FROM free_slot")]
+    for number in free:
+        (record,) = made.decoder.one(made.decoder.keys, "SELECT record FROM slot WHERE number = ?", number)
+        assert record == bytes(3) + (1).to_bytes(8, "big") + bytes(162)
+    assert len(free) == 2
+
+
+def test_nothing_is_pending(made: Made) -> None:
+    assert made.decoder.one(made.decoder.keys, "SELECT count(*) FROM pending") == (0,)

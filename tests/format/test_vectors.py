@@ -1,0 +1,101 @@
+"""Our functions give the known answers of format 0, which were computed without them."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+import pytest
+
+from consentprofile.crypto import keys, slots
+from consentprofile.crypto.binding import Binding, RecordType
+from consentprofile.crypto.keys import EpochKeys
+from consentprofile.crypto.providers import EnvKey
+from consentprofile.crypto.randomness import injected
+from consentprofile.crypto.slots import SlotHeader, SlotKind
+from consentprofile.crypto.tags import CompartmentSecret, IndexKey
+from consentprofile.model import block
+from consentprofile.store.keyring import Terms
+from consentprofile.tlog import leaf as leaves
+from consentprofile.tlog.leaf import Leaf
+from consentprofile.tlog.merkle import Frontier, leaf_hash
+from tests.format.make_vectors import FILE, vectors
+
+VECTORS: Final = json.loads(FILE.read_text(encoding="utf-8"))
+GIVEN: Final = {name: bytes.fromhex(value) for name, value in VECTORS["given"].items()}
+ANSWERS: Final = {name: bytes.fromhex(value) for name, value in VECTORS["answers"].items()}
+HEADER: Final = SlotHeader(SlotKind.COMPARTMENT, 2, 3, 1, 1, 1000, 2000, GIVEN["tag"], GIVEN["key_id"])
+EVENT: Final[block.Packed] = [b"\x66" * 16, 100, 1, 0, 2, 2, b"\x77" * 16]
+
+
+def opened() -> EpochKeys:
+    return EpochKeys(GIVEN["store"], 1, {"index": GIVEN["secret"], "purpose:support": GIVEN["purpose_key"]})
+
+
+def terms() -> Terms:
+    return Terms(1, "support", "2024-01", GIVEN["notice_sha256"], GIVEN["declaration"], GIVEN["policy"])
+
+
+def test_the_vectors_are_those_that_the_format_gives() -> None:
+    assert vectors() == VECTORS
+
+
+def test_the_text_of_a_key_gives_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY_FOR_TESTS", VECTORS["key_text"])
+    assert EnvKey("A_KEY_FOR_TESTS").enroll()[0] == GIVEN["secret"]
+
+
+def test_the_root_and_its_check_value() -> None:
+    root = keys.derive_root(GIVEN["secret"], GIVEN["store"], 1)
+    assert root == ANSWERS["root"]
+    assert keys.check_value(root) == ANSWERS["check_value"]
+
+
+def test_associated_data() -> None:
+    binding = Binding(GIVEN["store"])
+    bound = HEADER.encode() + terms().bound
+    assert binding.associate(RecordType.EPOCH_KEY, 0, 1, purpose="index") == ANSWERS["associated_epoch_key"]
+    wrapping = binding.associate(RecordType.COMPARTMENT_KEY, 9, 3, purpose="support", bound=bound)
+    assert wrapping == ANSWERS["associated_compartment_key"]
+
+
+def test_a_slot() -> None:
+    randomness = iter([GIVEN["compartment_key_and_secret"], GIVEN["nonce"]])
+    assert terms().bound == ANSWERS["terms"]
+    assert HEADER.encode() == ANSWERS["slot_header"]
+    with injected(lambda count: next(randomness)):
+        slot, _ = opened().mint(9, HEADER, purpose="support", terms=terms().bound)
+    assert slot.record == ANSWERS["slot_record"]
+    assert slots.decode(9, ANSWERS["slot_record"]) == slot
+
+
+def test_a_block() -> None:
+    plain = block.encode(1, 24_290, [EVENT])
+    assert plain == ANSWERS["block"]
+    assert block.decode(plain).events == [EVENT]
+    key = opened().unwrap(slots.decode(9, ANSWERS["slot_record"]), purpose="support", terms=terms().bound)
+    with injected(lambda count: GIVEN["nonce"]):
+        assert key.seal(RecordType.BLOCK, plain) == ANSWERS["block_sealed"]
+    assert key.open(RecordType.BLOCK, ANSWERS["block_sealed"]) == plain
+
+
+def test_a_leaf_and_the_tree() -> None:
+    leaf = Leaf(0, 2, 100, "consent-given", "support", "app", GIVEN["leaf_policy"], (("key-id", GIVEN["key_id"]),))
+    assert leaf.encode() == ANSWERS["leaf"]
+    assert leaves.decode(ANSWERS["leaf"]) == leaf
+    assert leaf_hash(leaf.encode()) == ANSWERS["leaf_hash"]
+    frontier = Frontier()
+    for number in range(6):
+        frontier.append(leaf_hash(bytes([number])))
+    assert frontier.encode() == ANSWERS["frontier"]
+    assert frontier.root() == ANSWERS["tree_root"]
+
+
+def test_digests() -> None:
+    index = IndexKey(GIVEN["secret"])
+    secret = CompartmentSecret(GIVEN["compartment_key_and_secret"][32:])
+    assert index.account(b"acct-17") == ANSWERS["account_tag"]
+    assert index.suppression(GIVEN["tag"], "deceased") == ANSWERS["suppression_seal"]
+    assert secret.event("e-1") == ANSWERS["event_id"]
+    assert secret.token("device", "d-1") == ANSWERS["token"]
+    assert secret.member() == ANSWERS["member"]

@@ -1,0 +1,75 @@
+"""Stores for tests: a clock that stands where it is put, and copies of one store made once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import consentprofile as cp
+from consentprofile.store.files import Durability
+from tests.support.policies import small_policy
+
+START: Final = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp())
+"""Where the clock of every test store stands at first."""
+
+DAY: Final = 86_400
+
+
+class SetClock:
+    """A clock that stands still until it is set. ``second`` is in seconds since 1970, UTC."""
+
+    def __init__(self, second: int = START) -> None:
+        self.second = second
+
+    def __call__(self) -> datetime:
+        return datetime.fromtimestamp(self.second, UTC)
+
+
+def moment(second: int) -> datetime:
+    """The aware UTC datetime of a second."""
+    return datetime.fromtimestamp(second, UTC)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory of its own, in memory where the machine has such a place, gone afterwards."""
+    shared = Path("/dev/shm")
+    place = shared if shared.is_dir() and os.access(shared, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=place, prefix="consentprofile-test-") as name:
+        yield Path(name)
+
+
+class StoreFactory:
+    """Hands out stores below one directory; each is a copy of a store that was made once, under the same key."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.key_file = directory / "key"
+        self._template = directory / "template"
+        self._made = 0
+
+    @property
+    def key(self) -> cp.KeyFile:
+        """The key of every store."""
+        return cp.KeyFile(self.key_file)
+
+    def new(self) -> Path:
+        """A new store, closed and empty but for its two first leaves."""
+        if not self._template.exists():
+            cp.Store.create(self._template, policy=small_policy(), key=self.key, clock=SetClock()).close()
+        self._made += 1
+        path = self.directory / f"store-{self._made}"
+        shutil.copytree(self._template, path)
+        return path
+
+    def open(
+        self, path: Path, clock: SetClock | None = None, *, durability: Durability = "relaxed", wait: float = 5.0
+    ) -> cp.Store:
+        """Open a store of this factory."""
+        return cp.Store.open(path, key=self.key, clock=clock or SetClock(), durability=durability, wait=wait)

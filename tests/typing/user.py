@@ -1,0 +1,77 @@
+"""The public face as a user writes it. Never run: the type checker reads it, in its strictest mode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_type
+
+import consentprofile as cp
+
+
+def store(path: Path) -> None:
+    key: cp.KeyProvider = cp.KeyFile(path / "key")
+    with cp.Store.create(path, policy="policy.toml", key=key, durability="relaxed", wait=1) as made:
+        assert_type(made, cp.Store)
+    opened = cp.Store.open(str(path), key=cp.EnvKey("KEY"), clock=lambda: datetime.now(UTC))
+    assert_type(opened, cp.Store)
+    cp.Store.open(path, key=key, durability="sometimes")  # type: ignore[arg-type]
+    cp.Store.open(path, key="secret")  # type: ignore[arg-type]
+    cp.Store.open(path)  # type: ignore[call-arg]
+
+
+def consent(store: cp.Store) -> None:
+    assert_type(store.give_consent("a", ["p"], notice="n", method="m"), dict[str, cp.Consent])
+    store.give_consent("a", ["p"])  # type: ignore[call-arg]
+    decisions = (cp.Decision(account=name, purposes=("p",), act=cp.Act.GIVE, notice="n") for name in "abc")
+    assert_type(store.give_consents(decisions), int)
+    stands = store.consents("a")["p"]
+    assert_type(stands.until, datetime | None)
+    assert_type(stands.in_force, bool)
+    assert_type(stands.history, tuple[cp.Entry, ...])
+
+
+def events(store: cp.Store) -> None:
+    event = cp.Event(account="a", kind="k", at=datetime.now(UTC), fields={"a": "text", "b": 1, "c": True})
+    assert_type(store.record(event), dict[str, cp.Outcome])
+    cp.Event(account="a", kind="k", at="today")  # type: ignore[arg-type]
+    cp.Event(account="a", kind="k", at=datetime.now(UTC), fields={"a": 1.5})  # type: ignore[dict-item]
+    event.account = "b"  # type: ignore[misc]
+    summary = store.record_many([event], batch_size=10, progress=lambda done: None)
+    assert_type(summary, cp.Summary)
+    assert_type(store.import_events("f.csv", mapping="m.toml", rejects="r.csv"), cp.Imported)
+
+
+def reading(store: cp.Store) -> None:
+    with store.view("p", "role:name", reason="r") as view:
+        assert_type(view, cp.View)
+        profile = view.profile("a")
+        assert_type(profile, cp.Profile | None)
+        profile.events.bit_count()  # type: ignore[union-attr]
+        assert_type(view.events("a"), list[cp.StoredEvent] | None)
+
+
+def rights(store: cp.Store) -> None:
+    assert_type(store.access("a"), cp.Held)
+    assert_type(store.erase("a", reference="r"), cp.Erasure)
+    assert_type(store.erase(["a", "b"]), cp.Erasure)
+    assert_type(store.release("s.toml", "out"), cp.Release)
+    assert_type(store.plan_release("s.toml"), cp.ReleasePlan)
+    assert_type(store.audit_log(), Iterator[cp.LogEntry])
+    assert_type(store.verify_log(), cp.LogHead)
+    assert_type(store.check().findings, tuple[cp.Finding, ...])
+    assert_type(store.policy.purposes["p"].readers, tuple[str, ...])
+
+
+async def asynchronously(path: Path, event: cp.Event) -> None:
+    async with await cp.AsyncStore.open(path, key=cp.Passphrase("correct horse")) as store:
+        assert_type(store, cp.AsyncStore)
+        assert_type(await store.record(event), dict[str, cp.Outcome])
+        async with store.view("p", "role:name") as view:
+            assert_type(view, cp.AsyncView)
+            assert_type(await view.profile("a"), cp.Profile | None)
+        assert_type(store.audit_log(), AsyncIterator[cp.LogEntry])
+        async for leaf in store.audit_log(5):
+            assert_type(leaf, cp.LogEntry)
+        store.record(event).upper()  # type: ignore[attr-defined]
