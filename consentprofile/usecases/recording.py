@@ -92,28 +92,31 @@ class _Batch:
         self._commitment = hashlib.sha256()
         self.counts: _Counts = {}
 
-    def add(self, events: Sequence[Event], committed: int = 0) -> dict[str, Outcome]:
+    def add(self, events: Sequence[Event], committed: int | None) -> dict[str, Outcome]:
         """Take events; the outcomes of the last. Raises :class:`InvalidEvent` for the first that cannot be taken.
 
-        ``committed`` events of the same call are recorded already; it is what the error's index counts from.
+        ``committed`` events of the same call are recorded already; it is what the error's index counts from. With None
+        the event is the only one, and what is wrong with it is raised as it is.
         """
         said: dict[str, Outcome] = {}
         for start in range(0, len(events), CHUNK):
             said = self._add(events[start : start + CHUNK], start, committed)
         return said
 
-    def _add(self, events: Sequence[Event], start: int, committed: int) -> dict[str, Outcome]:
+    def _add(self, events: Sequence[Event], start: int, committed: int | None) -> dict[str, Outcome]:
         taken: list[tuple[Event, Checked, bytes]] = []
         tags: dict[str, bytes] = {}
         index_key, check = self._session.keys.index, self._session.projector.check
-        for index, event in enumerate(events, committed + start):
+        for index, event in enumerate(events, start):
             try:
                 checked = check(event, self._now)
                 tag = tags.get(event.account)
                 if tag is None:
                     tag = tags[event.account] = index_key.account(normalize_account(event.account))
             except InputError as error:
-                raise InvalidEvent(str(error), index=index, committed=committed) from None
+                if committed is None:
+                    raise
+                raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
             taken.append((event, checked, tag))
         self._open(set(tags.values()))
         said: dict[str, Outcome] = {}
@@ -204,8 +207,8 @@ def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Ou
     """
     with session.ground.recording():
         batch = _Batch(session, session.now())
-        (outcomes,) = batch.add([event], None)
-        batch.append(1, role)
+        outcomes = batch.add([event], None)
+        batch.finish(1, role)
     return outcomes
 
 
