@@ -7,7 +7,8 @@ purpose mints a random data key for that account and purpose; withdrawing it des
 import importlib
 from typing import TYPE_CHECKING
 
-from consentprofile.client import Store, View, load_policy
+from consentprofile.audit import Audit, Certificate, open_certificate, reference_matches
+from consentprofile.client import Store, View
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
 from consentprofile.errors import (
     AccessDenied,
@@ -31,6 +32,7 @@ from consentprofile.errors import (
     NewerFormat,
     PolicyChanged,
     PolicyError,
+    ProofRefused,
     QuarantinedRecord,
     ReleaseError,
     ReleaseRefused,
@@ -51,14 +53,18 @@ from consentprofile.model.policy import Policy, Purpose
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.usecases.access import Held
-from consentprofile.usecases.audit import LogEntry, LogHead
+from consentprofile.usecases.audit import LogEntry
+from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.check import Finding, Report
-from consentprofile.usecases.erasure import Erasure, ErasurePlan
+from consentprofile.usecases.declared_files import load_policy
+from consentprofile.usecases.erasure import ErasurePlan
 from consentprofile.usecases.expiry import Expiry
 from consentprofile.usecases.importing import Imported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.release import Release
+from consentprofile.usecases.tracing import Trace
+from consentprofile.usecases.verifying import LogHead
 
 if TYPE_CHECKING:
     from consentprofile.async_client import AsyncStore, AsyncView
@@ -70,7 +76,9 @@ __all__ = [
     "Act",
     "AsyncStore",
     "AsyncView",
+    "Audit",
     "BrokenLog",
+    "Certificate",
     "Consent",
     "ConsentProfileError",
     "CorruptRecord",
@@ -79,7 +87,6 @@ __all__ = [
     "DestructionStopped",
     "Entry",
     "EnvKey",
-    "Erasure",
     "ErasurePlan",
     "Event",
     "Expiry",
@@ -96,6 +103,7 @@ __all__ = [
     "InvalidMapping",
     "InvalidPolicy",
     "InvalidSpec",
+    "IssuedCertificate",
     "KeyFault",
     "KeyFile",
     "KeyProvider",
@@ -109,6 +117,7 @@ __all__ = [
     "PolicyChanged",
     "PolicyError",
     "Profile",
+    "ProofRefused",
     "Purpose",
     "QuarantinedRecord",
     "Release",
@@ -125,6 +134,7 @@ __all__ = [
     "StoreNotFound",
     "StoredEvent",
     "Summary",
+    "Trace",
     "UndeclaredPurpose",
     "UnreadableInput",
     "UnsupportedEnvironment",
@@ -134,6 +144,8 @@ __all__ = [
     "__version__",
     "load_policy",
     "new_key_text",
+    "open_certificate",
+    "reference_matches",
 ]
 
 

@@ -18,7 +18,6 @@ import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from itertools import islice
 from types import TracebackType
 from typing import Final, ParamSpec, Self, TypeVar
 
@@ -30,8 +29,9 @@ from consentprofile.model.policy import Policy
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.store.ports import Durability
-from consentprofile.usecases import access, audit, check, erasure, expiry, importing, reading, recording
+from consentprofile.usecases import access, check, erasure, expiry, importing, reading, recording
 from consentprofile.usecases import release as releases
+from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, system_clock
 
@@ -214,13 +214,13 @@ class AsyncStore:
 
     async def withdraw_consent(
         self, account: str, purposes: Sequence[str], *, method: str | None = None
-    ) -> dict[str, Consent]:
+    ) -> IssuedCertificate:
         """As :meth:`Store.withdraw_consent`."""
         return await _run(lambda: self._store.withdraw_consent(account, purposes, method=method))
 
     async def invalidate_consent(
         self, account: str, purposes: Sequence[str], *, method: str | None = None
-    ) -> dict[str, Consent]:
+    ) -> IssuedCertificate:
         """As :meth:`Store.invalidate_consent`."""
         return await _run(lambda: self._store.invalidate_consent(account, purposes, method=method))
 
@@ -324,7 +324,7 @@ class AsyncStore:
 
     async def erase(
         self, accounts: str | Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
-    ) -> erasure.Erasure:
+    ) -> IssuedCertificate:
         """As :meth:`Store.erase`."""
         return await _run(lambda: self._store.erase(accounts, reference=reference, actor=actor))
 
@@ -349,19 +349,6 @@ class AsyncStore:
         return await call.run(lambda: self._store.plan_release(spec, progress=told))
 
     # ---- audit and care --------------------------------------------------------------------------
-
-    async def audit_log(self, start: int = 0) -> AsyncIterator[audit.LogEntry]:
-        """As :meth:`Store.audit_log`, for ``async for``."""
-        leaves = self._store.audit_log(start)
-        while page := await _run(lambda: list(islice(leaves, PAGE))):
-            for leaf in page:
-                yield leaf
-
-    async def verify_log(self, progress: Callable[[int], None] | None = None) -> audit.LogHead:
-        """As :meth:`Store.verify_log`."""
-        call = _Call()
-        told = call.telling(progress)
-        return await call.run(lambda: self._store.verify_log(told))
 
     async def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
         """As :meth:`Store.check`."""

@@ -12,25 +12,25 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
+from consentprofile.audit import Audit
 from consentprofile.crypto.providers import KeyProvider
-from consentprofile.errors import Fault, InvalidPolicy, StoreClosed, UnreadableInput
+from consentprofile.errors import StoreClosed
 from consentprofile.model.consent import Act, Consent, Decision
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
-from consentprofile.model.policy_file import read_policy
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.store.ports import Durability
 from consentprofile.usecases import (
     access,
-    audit,
     backup,
     check,
     consent,
     erasure,
     expiry,
+    heads,
     importing,
     reading,
     recording,
@@ -38,10 +38,13 @@ from consentprofile.usecases import (
     suppression,
 )
 from consentprofile.usecases import release as releases
+from consentprofile.usecases.certificates import IssuedCertificate
+from consentprofile.usecases.declared_files import load_policy, read_declared
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, Session, system_clock
 
 PathLike = str | os.PathLike[str]
+T = TypeVar("T")
 
 DEFAULT_WAIT: Final = 5.0
 """Seconds that a call waits for another process before it raises :class:`StoreBusy`."""
@@ -96,13 +99,15 @@ class Store:
         clock: Clock = system_clock,
         durability: Durability = "full",
         wait: float = DEFAULT_WAIT,
+        origin: str | None = None,
     ) -> Store:
         """Make a store at ``path`` and open it. It is there whole, or not at all.
 
-        A :class:`KeyFile` that does not exist is made. Raises :class:`InvalidPolicy`, :class:`StoreExists`,
-        :class:`KeyUnavailable`, :class:`UnsupportedEnvironment`.
+        A :class:`KeyFile` that does not exist is made. ``origin`` names the audit log for outsiders, such as
+        ``shop.example/consent-log``; without one it gets a random name. Raises :class:`InvalidPolicy`,
+        :class:`StoreExists`, :class:`KeyUnavailable`, :class:`UnsupportedEnvironment`.
         """
-        session.create(Path(path), load_policy(policy), key, clock)
+        session.create(Path(path), load_policy(policy), key, clock, origin=origin)
         return cls.open(path, key=key, clock=clock, durability=durability, wait=wait)
 
     @classmethod
@@ -134,10 +139,17 @@ class Store:
         return cls(opened)
 
     def close(self) -> None:
-        """Close the files. A second call does nothing; every other call afterwards raises :class:`StoreClosed`."""
+        """Sign the head of the log if it has grown, and close the files.
+
+        A second call does nothing; every other call afterwards raises :class:`StoreClosed`. Raises :class:`BrokenLog`
+        or :class:`StoreBusy` where the head cannot be signed; the files are closed then, too.
+        """
         if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+            opened, self._opened = self._opened, None
+            try:
+                heads.checkpoint_if_grown(opened)
+            finally:
+                opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +165,11 @@ class Store:
         if self._opened is None:
             raise StoreClosed("the store is closed; open it again")
         return self._opened
+
+    def _signed(self, done: T) -> T:
+        """What an officer did is signed for before it is answered: a head of the log that covers it."""
+        heads.checkpoint_if_grown(self._session)
+        return done
 
     @property
     def policy(self) -> Policy:
@@ -183,29 +200,28 @@ class Store:
 
     def withdraw_consent(
         self, account: str, purposes: Sequence[str], *, method: str | None = None
-    ) -> dict[str, Consent]:
-        """Withdraw consent: the keys of these compartments are destroyed before this returns."""
-        return self._decide(account, purposes, Act.WITHDRAW, None, method)
+    ) -> IssuedCertificate:
+        """Withdraw consent: the keys of these compartments are destroyed before this returns.
+
+        The certificate proves it; its ``consents`` say what stands afterwards, by purpose.
+        """
+        return self._end(account, purposes, Act.WITHDRAW, method, "app")
 
     def invalidate_consent(
         self, account: str, purposes: Sequence[str], *, method: str | None = None
-    ) -> dict[str, Consent]:
+    ) -> IssuedCertificate:
         """Declare, as an officer, that a consent was never valid; its key is destroyed before this returns."""
-        return self._decide(account, purposes, Act.INVALIDATE, None, method, role="officer")
+        return self._end(account, purposes, Act.INVALIDATE, method, "officer")
+
+    def _end(self, account: str, purposes: Sequence[str], act: Act, method: str | None, role: str) -> IssuedCertificate:
+        decision = Decision(account=account, purposes=_named(purposes), act=act, method=method)
+        return consent.end(self._session, decision, role=role)
 
     def _decide(
-        self,
-        account: str,
-        purposes: Sequence[str],
-        act: Act,
-        notice: str | None,
-        method: str | None,
-        *,
-        role: str = "app",
+        self, account: str, purposes: Sequence[str], act: Act, notice: str | None, method: str | None
     ) -> dict[str, Consent]:
-        named = (purposes,) if isinstance(purposes, str) else tuple(purposes)
-        decision = Decision(account=account, purposes=named, act=act, notice=notice, method=method)
-        return consent.decide(self._session, [decision], role=role)[0]
+        decision = Decision(account=account, purposes=_named(purposes), act=act, notice=notice, method=method)
+        return consent.decide(self._session, [decision]).answers[0]
 
     def give_consents(self, decisions: Iterable[Decision], *, progress: Callable[[int], None] | None = None) -> int:
         """Carry out any iterable of decisions, of any act, in batches and in order; how many of them changed something.
@@ -214,7 +230,7 @@ class Store:
         """
         source, done, changed = iter(decisions), 0, 0
         while batch := list(islice(source, DECISIONS)):
-            answers = consent.decide(self._session, batch)
+            answers = consent.decide(self._session, batch).answers
             changed += sum(any(one.changed for one in answer.values()) for answer in answers)
             done += len(batch)
             if progress is not None:
@@ -248,15 +264,15 @@ class Store:
         :class:`DestructionStopped` where it would hit more than 5 % of the compartments or the clock has jumped, unless
         ``attended``.
         """
-        return expiry.expire(self._session, attended=attended)
+        return self._signed(expiry.expire(self._session, attended=attended))
 
     def suppress(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
         """Switch off, for one account, the purposes that the policy names under ``reason``; whether that is new."""
-        return suppression.suppress(self._session, account, reason, actor=actor)
+        return self._signed(suppression.suppress(self._session, account, reason, actor=actor))
 
     def lift_suppression(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
         """Take a suppression back; whether there was one."""
-        return suppression.lift_suppression(self._session, account, reason, actor=actor)
+        return self._signed(suppression.lift_suppression(self._session, account, reason, actor=actor))
 
     # ---- events ----------------------------------------------------------------------------------
 
@@ -295,7 +311,7 @@ class Store:
         return importing.import_events(
             self._session,
             _source(source),
-            _text(mapping, "mapping"),
+            read_declared(mapping, "mapping"),
             Path(mapping).name,
             format=format,
             rejects=None if rejects is None else Path(rejects),
@@ -321,22 +337,21 @@ class Store:
 
     def access(self, account: str, *, actor: str = "officer:unnamed", reason: str | None = None) -> access.Held:
         """Everything that the store holds about one account."""
-        return access.access(self._session, account, actor=actor, reason=reason)
+        return self._signed(access.access(self._session, account, actor=actor, reason=reason))
 
     def erase(
         self, accounts: str | Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
-    ) -> erasure.Erasure:
+    ) -> IssuedCertificate:
         """Destroy every key of one or more accounts before this returns. It cannot be undone.
 
         The proof of consent decisions stays until its own lifetime is over; suppressions stay. ``reference`` is the
         operator's own (a request number); only a salted commitment to it is kept. Raises :class:`InvalidAccount`.
         """
-        named = (accounts,) if isinstance(accounts, str) else tuple(accounts)
-        return erasure.erase(self._session, named, reference=reference, actor=actor)
+        return erasure.erase(self._session, _named(accounts), reference=reference, actor=actor)
 
     def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
         """What :meth:`erase` would do, without doing it: how many accounts are known, how many keys would die."""
-        return erasure.plan(self._session, (accounts,) if isinstance(accounts, str) else tuple(accounts))
+        return erasure.plan(self._session, _named(accounts))
 
     # ---- releases --------------------------------------------------------------------------------
 
@@ -346,53 +361,33 @@ class Store:
         What was answered before is answered with the same bytes. Raises :class:`InvalidSpec`, :class:`ReleaseRefused`.
         """
         path = Path(spec)
-        return releases.release(
-            self._session, _text(path, "release specification"), path.name, Path(out), progress=progress
-        )
+        text = read_declared(path, "release specification")
+        return self._signed(releases.release(self._session, text, path.name, Path(out), progress=progress))
 
     def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
         """What that release would be and cost, never its figures."""
         path = Path(spec)
-        return releases.plan(self._session, _text(path, "release specification"), path.name, progress=progress)
+        return releases.plan(self._session, read_declared(path, "release specification"), path.name, progress=progress)
 
     # ---- audit and care --------------------------------------------------------------------------
 
-    def audit_log(self, start: int = 0) -> Iterator[audit.LogEntry]:
-        """The leaves of the audit log from sequence ``start`` on, in order."""
-        return audit.entries(self._session, start)
-
-    def verify_log(self, progress: Callable[[int], None] | None = None) -> audit.LogHead:
-        """Recompute the whole log. Raises :class:`BrokenLog` with the first leaf that is wrong."""
-        return audit.verify(self._session, progress)
+    @property
+    def audit(self) -> Audit:
+        """The audit log: read it, verify it, prove it to outsiders."""
+        return Audit(lambda: self._session)
 
     def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
         """Open everything that can be opened and compare everything that must agree."""
-        return check.check(self._session, repair=repair, progress=progress)
+        return self._signed(check.check(self._session, repair=repair, progress=progress))
 
     def back_up_keyring(self, target: PathLike) -> None:
         """Copy the keyring to a new file (mode 0600). Keep it apart from data backups, and for a short time."""
-        backup.back_up_keyring(self._session, Path(target))
-
-
-def load_policy(policy: PathLike | Policy) -> Policy:
-    """A policy from its TOML file, or as it is. Raises :class:`InvalidPolicy` with every fault at its place."""
-    if isinstance(policy, Policy):
-        return policy
-    name = Path(policy).name
-    try:
-        return read_policy(_text(policy, "policy"), name)
-    except UnreadableInput as error:
-        raise InvalidPolicy([Fault(name, str(error))]) from None
-
-
-def _text(path: PathLike, what: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UnreadableInput(f"the {what} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UnreadableInput(f"the {what} is not UTF-8 text") from None
+        self._signed(backup.back_up_keyring(self._session, Path(target)))
 
 
 def _source(source: PathLike) -> str | Path:
     return "-" if source == "-" else Path(source)
+
+
+def _named(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)

@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
         print(f"erased: {len(erasure.key_ids)} keys destroyed")
         with store.view("support", actor="support-agent:17") as view:
             print("support sees", view.profile("acct-17"))
-        print(f"the audit log of {store.verify_log().size} leaves is whole")
+        print(f"the audit log of {store.audit.verify().size} leaves is whole")
 
 
 if __name__ == "__main__":

@@ -95,9 +95,9 @@ def test_a_whole_life_of_a_store(setting: Setting, tmp_path: Path) -> None:
             assert (await store.access(ACCOUNT)).account == ACCOUNT
             assert (await store.plan_erasure(ACCOUNT)).found == 1
             assert (await store.erase(ACCOUNT, reference="request 1")).found == 1
-            leaves = [leaf async for leaf in store.audit_log()]
-            assert (await store.verify_log()).size == len(leaves)
-            assert [leaf async for leaf in store.audit_log(3)] == leaves[3:]
+            leaves = [leaf async for leaf in store.audit.log()]
+            assert (await store.audit.verify()).size == len(leaves)
+            assert [leaf async for leaf in store.audit.log(3)] == leaves[3:]
             assert (await store.check()).is_clean
             await store.back_up_keyring(tmp_path / "keys.backup")
             assert repr(store) == "<AsyncStore, open>"
@@ -133,7 +133,7 @@ def test_the_long_audit_log_is_fetched_in_pages(setting: Setting, monkeypatch: p
         async with await setting.create() as store:
             for _ in range(5):
                 await store.consents(ACCOUNT)
-            assert [leaf.sequence async for leaf in store.audit_log()] == list(range(7))
+            assert [leaf.sequence async for leaf in store.audit.log()] == list(range(7))
 
     run(read())
 
@@ -297,7 +297,7 @@ LONG: dict[str, Long] = {
         [cp.Decision(account=ACCOUNT, purposes=("support",), notice=NEW, method="form")] * 3, progress=tell
     ),
     "record_many": lambda store, tell, _: store.record_many([event()] * 3, batch_size=1, progress=tell),
-    "verify_log": lambda store, tell, _: store.verify_log(tell),
+    "verify_log": lambda store, tell, _: store.audit.verify(tell),
     "check": lambda store, tell, _: store.check(progress=tell),
     "import_consents": lambda store, tell, file: store.import_consents(file, progress=tell),
 }
@@ -352,7 +352,7 @@ def test_the_clock_is_read_when_a_call_is_made(setting: Setting) -> None:
 def test_the_audit_log_may_be_left_early(setting: Setting) -> None:
     async def read() -> None:
         async with await setting.create() as store:
-            leaves: AsyncIterator[cp.LogEntry] = store.audit_log()
+            leaves: AsyncIterator[cp.LogEntry] = store.audit.log()
             assert (await anext(leaves)).operation == "store-created"
 
     run(read())

@@ -32,7 +32,7 @@ def test_the_example_of_the_design_runs(scene: Scene) -> None:
     assert (profile.events, dict(profile.platforms)) == (1, {"desktop": 1})
     store.withdraw_consent(ACCOUNT, ["marketing"])
     assert store.erase(ACCOUNT, reference="request 2026-118").found == 1
-    assert store.verify_log().size == len(list(store.audit_log()))
+    assert store.audit.verify().size == len(list(store.audit.log()))
 
 
 def test_what_is_written_is_there_after_reopening(scene: Scene) -> None:
@@ -136,7 +136,7 @@ def test_a_closed_store_does_nothing_and_says_so(scene: Scene) -> None:
         lambda: scene.store.record(event()),
         lambda: scene.store.erase(ACCOUNT),
         lambda: scene.store.consents(ACCOUNT),
-        lambda: list(scene.store.audit_log()),
+        lambda: list(scene.store.audit.log()),
         lambda: scene.store.view("support", AGENT).__enter__(),
     ]
     for call in calls:

@@ -42,7 +42,7 @@ def log_command(
     chosen = {name: value for name, value in wanted.items() if value is not None}
     first_hour = None if since is None else since.replace(minute=0, second=0, microsecond=0)
     with context.open() as store:
-        for leaf in store.audit_log(start):
+        for leaf in store.audit.log(start):
             if any(getattr(leaf, name) != value for name, value in chosen.items()):
                 continue
             if (first_hour is not None and leaf.hour < first_hour) or (until is not None and leaf.hour >= until):
@@ -72,7 +72,7 @@ def verify_command(context: Context) -> None:
     """
     out = context.out
     with context.open() as store, out.progress("Verifying the log") as tell:
-        head = store.verify_log(lambda done: tell(done, None))
+        head = store.audit.verify(lambda done: tell(done, None))
     out.document(head)
     out.line(f"The log is whole: {count(head.size, 'leaf', 'leaves')}.")
     out.line(f"Root {head.root}")

@@ -81,7 +81,7 @@ def withdraw_command(context: Context, account: str, purposes: tuple[str, ...], 
     """Note that ACCOUNT withdrew consent: the keys are destroyed before this returns, and the data with them."""
     if _may_destroy(context, yes):
         with context.open() as store:
-            _tell(context, store.withdraw_consent(account, purposes, method=method))
+            _tell(context, dict(store.withdraw_consent(account, purposes, method=method).consents))
 
 
 @consent_command.command("show", cls=Command)

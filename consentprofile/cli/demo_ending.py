@@ -21,7 +21,7 @@ def withdraw(stage: Stage) -> None:
     after = stage.read(purpose, MARKETER, account)
     other = stage.read(READ[0], AGENT, account)
     restored = _restored(stage, purpose, account)
-    log = list(stage.store.audit_log())
+    log = list(stage.store.audit.log())
     end = next(leaf for leaf in reversed(log) if leaf.operation == "consent-withdrawn")
     life = [leaf for leaf in log if leaf.facts.get("key-id") == end.facts["key-id"]]
     stage.title(f"The customer withdraws {purpose}")
@@ -86,7 +86,7 @@ def erase(stage: Stage) -> None:
         [
             (
                 "destroyed",
-                f"{count(len(done.key_ids), 'key')}, in leaves {done.first_leaf} to {done.last_leaf} of the log",
+                f"{count(len(done.key_ids), 'key')}, in leaves {done.leaves[0]} to {done.leaves[-1]} of the log",
             ),
             ("left of events", f"{left:,}"),
             (

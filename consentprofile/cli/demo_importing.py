@@ -39,7 +39,7 @@ def decide(stage: Stage) -> None:
     with watching(stage.out, "Importing decisions") as progress:
         done = stage.store.import_consents(stage.shop.consents, progress=progress)
     purposes = list(stage.store.policy.purposes)
-    told = Counter((leaf.operation, leaf.purpose) for leaf in stage.store.audit_log())
+    told = Counter((leaf.operation, leaf.purpose) for leaf in stage.store.audit.log())
     customers = len(stage.chosen.customers)
     rows = []
     made = destroyed = 0
@@ -72,7 +72,7 @@ def import_events(stage: Stage) -> None:
     """Events are imported, and go where there is consent."""
     with watching(stage.out, "Importing events") as progress:
         done = stage.store.import_events(stage.shop.events, mapping=stage.shop.mapping, progress=progress)
-    blocks = sum(int(leaf.facts["blocks"]) for leaf in stage.store.audit_log() if leaf.operation == "recorded")
+    blocks = sum(int(leaf.facts["blocks"]) for leaf in stage.store.audit.log() if leaf.operation == "recorded")
     stage.title("What they did while logged in")
     stage.say(
         f"{count(done.rows, 'event')} are imported. Each goes to the purposes that its account consents to, cut down "

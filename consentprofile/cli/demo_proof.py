@@ -14,8 +14,8 @@ from consentprofile.cli.profile import counted
 def verify(stage: Stage) -> None:
     """The log is recomputed, and every customer's id sought in it and in every file of the store."""
     customers = stage.chosen.customers
-    head = stage.store.verify_log()
-    leaves = list(stage.store.audit_log())
+    head = stage.store.audit.verify()
+    leaves = list(stage.store.audit.log())
     text = msgspec.json.encode(leaves)
     in_log = sum(name.encode() in text for name in customers)
     stage.close()  # a live database file is not to be read beside SQLite

@@ -143,8 +143,8 @@ def erase_command(
         done = store.erase(named, reference=reference, actor=actor)
     out.document({"dry_run": False, "plan": plan, "erasure": done})
     out.line(f"Done. {count(len(done.key_ids), 'key')} destroyed; nobody can open what they locked.")
-    if done.first_leaf is not None:
-        out.line(f"The audit log says so in its leaves {done.first_leaf} to {done.last_leaf}.")
+    if done.leaves:
+        out.line(f"The audit log says so in its leaves {done.leaves[0]} to {done.leaves[-1]}.")
     if done.reference_salt is not None:
         out.line(f"To prove later which request this answered, keep this salt: {done.reference_salt}")
 

@@ -19,6 +19,7 @@ from consentprofile.crypto import slots
 from consentprofile.crypto.aead import KEY_BYTES, SealingKey
 from consentprofile.crypto.binding import Binding, RecordType
 from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import CompartmentSecret, ImportKey, IndexKey, hkdf_sha256, hmac_sha256
 from consentprofile.errors import CorruptRecord, DestroyedKey, UndeclaredPurpose, WrongKey
@@ -83,6 +84,7 @@ class EpochKeys:
         self.binding = Binding(store)
         self.index = IndexKey(keys[INDEX])
         self.imports = ImportKey(keys[IMPORT]) if IMPORT in keys else None
+        self.signing = SigningKey(keys[SIGNING]) if SIGNING in keys else None
         self.officer = SealingKey(keys[OFFICER]) if OFFICER in keys else None
         self._purposes = {
             name.removeprefix(PURPOSE): SealingKey(key) for name, key in keys.items() if name.startswith(PURPOSE)

@@ -20,6 +20,7 @@ _SUPPRESSION: Final = b"\x02"
 _EVENT: Final = b"\x03"
 _TOKEN: Final = b"\x04"
 _MEMBER: Final = b"\x05"
+_POLICY: Final = b"\x06"
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
@@ -59,6 +60,10 @@ class IndexKey(_Keyed):
     def suppression(self, tag: bytes, reason: str) -> bytes:
         """What proves that a suppression was written by a holder of the index key, 32 bytes."""
         return hmac.digest(self._key, _SUPPRESSION + tag + reason.encode(), "sha256")
+
+    def policy(self, number: int, digest: bytes) -> bytes:
+        """What proves that a policy was accepted by a holder of the index key, 32 bytes."""
+        return hmac_sha256(self._key, _POLICY + number.to_bytes(8, "big") + digest)
 
 
 class CompartmentSecret(_Keyed):

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -20,6 +20,7 @@ from typing import Final, Literal, TypeAlias
 from consentprofile.errors import (
     CorruptRecord,
     NewerFormat,
+    StoreBusy,
     StoreClosed,
     StoreFault,
     StoreNotFound,
@@ -93,6 +94,29 @@ def require_format(connection: sqlite3.Connection, name: str) -> None:
         )
 
 
+@contextmanager
+def _typed() -> Iterator[None]:
+    """Turn what SQLite says of its files into errors of ours; nothing of a statement or a value is repeated."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+        known = "_".join(name.split("_")[:2])  # SQLITE_CORRUPT_VTAB is SQLITE_CORRUPT, and so on
+        raise _TYPES.get(known, _other)(name) from None
+
+
+def _other(name: str) -> StoreFault:
+    return StoreFault(f"the store's files could not be used ({name}); nothing was changed by this call")
+
+
+_TYPES: Final[dict[str, Callable[[str], StoreFault | CorruptRecord]]] = {
+    "SQLITE_FULL": lambda _: StoreFault("the disk is full; nothing was changed by this call"),
+    "SQLITE_BUSY": lambda _: StoreBusy("another program holds the store's database; try again"),
+    "SQLITE_CORRUPT": lambda _: CorruptRecord("a file of the store is damaged; run `consentprofile check`"),
+    "SQLITE_NOTADB": lambda _: CorruptRecord("a file of the store is not a database; restore it from a backup"),
+}
+
+
 class Files:
     """An open store's files. One process, any number of threads; a fork opens its own at first use."""
 
@@ -131,7 +155,9 @@ class Files:
     def _require_open(self) -> None:
         if self._closed:
             raise StoreClosed("the store is closed; open it again")
-        if os.getpid() != self._process:
+
+    def _follow_fork(self) -> None:
+        if os.getpid() != self._process and not self._closed:
             self._reopen_after_fork()
 
     def _reopen_after_fork(self) -> None:
@@ -146,13 +172,15 @@ class Files:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the writer lock, for a change to either file. Nested calls of one thread hold it once."""
-        self._require_open()
+        self._follow_fork()
         with self.mutex:
+            self._require_open()
             if self._writers == 0:
                 self._writer.acquire()
             self._writers += 1
             try:
-                yield
+                with _typed():
+                    yield
             finally:
                 self._writers -= 1
                 if self._writers == 0:
@@ -161,9 +189,11 @@ class Files:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Hold the gate, shared, for one slice in which keys are fetched, blocks opened, and keys put down again."""
-        self._require_open()
-        with self.mutex, self._gate.held(shared=True):
-            yield
+        self._follow_fork()
+        with self.mutex:
+            self._require_open()
+            with self._gate.held(shared=True), _typed():
+                yield
 
     def pass_the_gate(self) -> None:
         """Wait until every reader that may hold a key from before now has put it down. Raises :class:`StoreBusy`."""

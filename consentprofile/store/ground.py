@@ -12,6 +12,7 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.files import DATA, KEYS, Durability, Files
+from consentprofile.store.heads import Heads, Nodes
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
@@ -48,6 +49,16 @@ class Ground:
     def log(self) -> Log:
         """The audit log and the actor book."""
         return Log(self.files.data)
+
+    @property
+    def heads(self) -> Heads:
+        """The signed heads of the log."""
+        return Heads(self.files.data)
+
+    @property
+    def nodes(self) -> Nodes:
+        """The nodes of the log's tree."""
+        return Nodes(self.files.data)
 
     @property
     def data_file(self) -> DataFile:

@@ -75,10 +75,11 @@ class Keyring:
 
     # ---- identity --------------------------------------------------------------------------------
 
-    def establish(self, store: bytes, epoch: Epoch, purposes: list[str]) -> None:
+    def establish(self, store: bytes, origin: str, epoch: Epoch, purposes: list[str]) -> None:
         """Write the first epoch of a new store."""
         db = self._db
-        db.execute("INSERT INTO keyring (id, store, epoch, changes) VALUES (1, ?, ?, 0)", (store, epoch.number))
+        query = "INSERT INTO keyring (id, store, origin, epoch, changes) VALUES (1, ?, ?, ?, 0)"
+        db.execute(query, (store, origin, epoch.number))
         db.execute("INSERT INTO epoch VALUES (?, ?, ?)", epoch[:3])
         db.executemany("INSERT INTO epoch_key VALUES (?, ?, ?)", [(epoch.number, *key) for key in epoch.wrapped])
         db.executemany("INSERT INTO purpose VALUES (?, ?)", list(enumerate(purposes, 1)))
@@ -97,6 +98,32 @@ class Keyring:
             raise CorruptRecord("the keyring's epoch is missing; restore keys.db")
         keys = self._db.execute("SELECT name, wrapped FROM epoch_key WHERE epoch = ? ORDER BY name", (number,))
         return Epoch(row[0], row[1], row[2], [WrappedKey._make(key) for key in keys])
+
+    def origin(self) -> str:
+        """The name of the store's audit log."""
+        return str(self._db.execute("SELECT origin FROM keyring").fetchone()[0])
+
+    def accept(self, number: int, digest: bytes, index: IndexKey) -> None:
+        """Note that the policy with this number and digest was accepted."""
+        query = "INSERT INTO accepted_policy (number, digest, seal) VALUES (?, ?, ?)"
+        self._db.execute(query, (number, digest, index.policy(number, digest)))
+
+    def accepted(self, index: IndexKey) -> dict[int, bytes]:
+        """The digests of the accepted policies, by number. Raises :class:`CorruptRecord` for one nobody accepted."""
+        found = self._db.execute("SELECT number, digest, seal FROM accepted_policy").fetchall()
+        for number, digest, seal in found:
+            if not hmac.compare_digest(seal, index.policy(number, digest)):
+                raise CorruptRecord("the keyring names a policy that this store never accepted; restore keys.db")
+        return {number: digest for number, digest, _ in found}
+
+    def anchors(self) -> list[tuple[int, bytes]]:
+        """The (size, root) of the newest head that was signed, if any was."""
+        return self._db.execute("SELECT size, root FROM anchor").fetchall()
+
+    def anchor(self, size: int, root: bytes) -> None:
+        """Keep the newest signed head."""
+        query = "INSERT INTO anchor (id, size, root) VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET size = ?1, root = ?2"
+        self._db.execute(query, (size, root))
 
     def changes(self) -> int:
         """How many transactions have changed the keyring."""

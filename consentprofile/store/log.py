@@ -50,18 +50,21 @@ class Log:
         frontier, hour = self.head()
         first = frontier.size
         rows = []
+        nodes: list[tuple[int, int, bytes]] = []
         for sequence, draft in enumerate(drafts, first):
             # The log's hours never run backwards: what was noted before a crash is appended after it.
             hour = max(hour, draft.second // SECONDS_AN_HOUR)
             leaf = Leaf(VERSION, sequence, hour, draft.operation, draft.purpose, draft.role, policy, draft.facts)
             body = leaf.encode()
             hashed = leaf_hash(body)
-            frontier.append(hashed)
+            nodes += frontier.append(hashed)[1:]  # the first is the leaf itself
             rows.append((sequence, hashed, body))
         try:
             self._db.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
         except sqlite3.IntegrityError:
             raise BrokenLog("a leaf stands in the log beyond its tree; run `audit verify`", sequence=first) from None
+        if nodes:
+            self._db.executemany("INSERT INTO node (level, position, hash) VALUES (?, ?, ?)", nodes)
         self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (frontier.encode(), hour))
         return first
 

@@ -2,6 +2,7 @@
 
 from consentprofile.store.files import Durability
 from consentprofile.store.ground import Ground, create_directory
+from consentprofile.store.heads import StoredHead
 from consentprofile.store.keyring import (
     ACCOUNT_PLACE,
     EVIDENCE_PLACE,
@@ -32,6 +33,7 @@ __all__ = [
     "Keyring",
     "Rows",
     "SealedRow",
+    "StoredHead",
     "StoredLeaf",
     "StoredRelease",
     "Terms",

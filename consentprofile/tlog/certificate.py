@@ -40,7 +40,7 @@ CONTEXT: Final = b"consentprofile certificate v1\n"
 
 KEY_ID: Final = "key-id"
 REFERENCE: Final = "reference"
-MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_BYTES: Final = 256 * 1024 * 1024
 
 Kind: TypeAlias = Literal["erasure", "withdrawal"]
 

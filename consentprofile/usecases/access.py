@@ -6,34 +6,23 @@ grace, is shown as not in force. Reading it leaves a leaf, an entry in the accou
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
-from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
-from consentprofile.crypto.keys import SlotKey
-from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
 from consentprofile.model.consent import IN_FORCE, Consent
 from consentprofile.model.ids import parse_actor
 from consentprofile.model.profile import Profile, dedupe, fold
 from consentprofile.model.withheld import Withheld
-from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE, TRAIL, SealedRow
-from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.consent import consents, moment
-from consentprofile.usecases.reading import StoredEvent, TrailEntry, open_block, public_event, trail_commitment
+from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE
+from consentprofile.tlog.leaf import Operation
+from consentprofile.usecases import tracing
+from consentprofile.usecases.consent import consents
+from consentprofile.usecases.reading import StoredEvent, open_block, public_event
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tracing import Trace
 
 ALL_MONTHS: Final = 0
-
-
-class Trace(Withheld, frozen=True, kw_only=True):
-    """Who did what to the account, when and why."""
-
-    at: datetime
-    actor: str
-    operation: str
-    reason: str
 
 
 class HeldCompartment(Withheld, frozen=True, kw_only=True):
@@ -66,20 +55,8 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
     who = parse_actor(actor)
     tag = session.tag(account)
     ground = session.ground
-    with ground.writing():
-        now = session.now()
-        plain = canonical.pack(TrailEntry(now, who.role, who.name, Operation.ACCESSED, reason or "", random_bytes(16)))
-        facts = (("commitment", trail_commitment(plain)),)
-        role = who.role if who.role in session.policy.all_roles else ""
-        slot = ground.keyring.slot_at(tag, ACCOUNT_PLACE)
-        key = None if slot is None else session.keys.unwrap(slot)
-        with ground.files.data_transaction(full=False):
-            if key is not None:
-                sealed = key.seal(RecordType.TRAIL, plain)
-                ground.rows(TRAIL).append([SealedRow(key.slot, key.generation, sealed)])
-            sequence = ground.log.append((Draft(Operation.ACCESSED, now, "", role, facts),), session.policy.digest)
-            book = session.actor_entry(sequence, now, who, Operation.ACCESSED, "", reason or "")
-            ground.log.note_actors([(sequence, book)])
+    now = tracing.leave(session, who, Operation.ACCESSED, reason or "", tag=tag)
+    role = who.role if who.role in session.policy.all_roles else ""
     standing = consents(session, account, role=role)
     with ground.files.reading(), ground.keyring.snapshot():
         slots = ground.keyring.slots_of(tag)
@@ -111,7 +88,7 @@ def _compartment(session: Session, purpose: str, slot: Slot, now: int) -> HeldCo
         in_force=session.state(slot, now) in IN_FORCE,
         profile=fold(events, session.policy, session.policy.purposes[purpose]),
         events=[public_event(event) for event in dedupe(events)],
-        trail=_trail(session, key),
+        trail=tracing.entries(session, key, purpose),
     )
 
 
@@ -121,18 +98,4 @@ def _account(session: Session, slot: Slot | None) -> tuple[str | None, list[Trac
     key = session.keys.unwrap(slot)
     rows = session.ground.rows(ACCOUNT).of(slot.number, slot.header.generation)
     known = key.open(RecordType.ACCOUNT, rows[-1]).decode() if rows else None
-    return known, _trail(session, key)
-
-
-def _trail(session: Session, key: SlotKey) -> list[Trace]:
-    rows = session.ground.rows(TRAIL).of(key.slot, key.generation)
-    entries = [canonical.unpack(key.open(RecordType.TRAIL, sealed), TrailEntry) for sealed in rows]
-    return [
-        Trace(
-            at=moment(entry.second),
-            actor=f"{entry.role}:{entry.name}",
-            operation=entry.operation,
-            reason=entry.reason,
-        )
-        for entry in sorted(entries, key=lambda entry: entry.second)
-    ]
+    return known, tracing.entries(session, key, "")

@@ -19,7 +19,7 @@ from consentprofile.model.policy import Policy
 from consentprofile.release import ledger
 from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, place_of
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases import audit
+from consentprofile.usecases import verifying
 from consentprofile.usecases.session import Session
 
 PAGE: Final = 500
@@ -71,7 +71,7 @@ def check(session: Session, *, repair: bool = False, progress: Callable[[str], N
     say("log")
     size, root = 0, None
     try:
-        head = audit.verify(session)
+        head = verifying.verify(session)
         size, root = head.size, head.root
     except (BrokenLog, CorruptRecord) as error:
         findings.append(Finding(what=str(error), where="audit log"))

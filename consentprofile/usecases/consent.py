@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,8 +19,9 @@ from consentprofile.model.consent import DPV_STATUS, IN_FORCE, Act, Consent, Dec
 from consentprofile.model.ids import normalize_account
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import EVIDENCE, EVIDENCE_PLACE, Keyring, Terms, Work
-from consentprofile.tlog.leaf import Operation
+from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.account_keys import KEY_ID, AccountKeys, Changes, add_evidence
+from consentprofile.usecases.certificates import IssuedCertificate, certify
 from consentprofile.usecases.session import Session
 
 SECONDS_A_DAY: Final = 86_400
@@ -33,6 +34,7 @@ _LEAVES: Final = {
     State.WITHDRAWN: Operation.CONSENT_WITHDRAWN,
     State.INVALIDATED: Operation.CONSENT_INVALIDATED,
 }
+_DESTRUCTIONS: Final = frozenset({Operation.CONSENT_WITHDRAWN, Operation.CONSENT_INVALIDATED})
 _NEEDS_NOTICE: Final = frozenset({Act.GIVE, Act.RENEW})
 
 
@@ -49,6 +51,13 @@ class _Judged(Withheld, frozen=True):
     """Whether the caller said when it was decided; otherwise it is decided now."""
 
 
+class Decided(NamedTuple):
+    """What became of decisions: for each, what stands afterwards by purpose; and the leaves of it, by sequence."""
+
+    answers: list[dict[str, Consent]]
+    leaves: list[tuple[int, Draft]]
+
+
 class _StoredEntry(Withheld, frozen=True, array_like=True):
     """The plaintext of one entry of the evidence."""
 
@@ -63,10 +72,8 @@ class _StoredEntry(Withheld, frozen=True, array_like=True):
     recorded: int
 
 
-def decide(
-    session: Session, decisions: Sequence[Decision], *, imported: bool = False, role: str = "app"
-) -> list[dict[str, Consent]]:
-    """Carry out decisions, all or none, in one change of the keyring; for each, what stands afterwards by purpose.
+def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = False, role: str = "app") -> Decided:
+    """Carry out decisions, all or none, in one change of the keyring.
 
     Decisions that are older than what stands, or than an erasure of the account, change nothing: repeating an import
     adds nothing. ``imported`` also takes decisions under superseded notices. Raises :class:`InvalidDecision`,
@@ -74,6 +81,7 @@ def decide(
     """
     with session.ground.writing():
         now = session.now()
+        first = session.ground.log.head()[0].size
         judged = [_validate(session, decision, now, imported=imported) for decision in decisions]
         answers: list[dict[str, Consent]] = []
 
@@ -93,11 +101,27 @@ def decide(
             return changes.work()
 
         try:
-            session.ground.pending.perform(change)
+            work = session.ground.pending.perform(change)
         except BaseException:
             session.forget_terms()
             raise
-    return answers
+    return Decided(answers, [(first + index, leaf) for index, leaf in enumerate(work.leaves)])
+
+
+def end(session: Session, decision: Decision, *, role: str = "app") -> IssuedCertificate:
+    """Carry out a withdrawal or an invalidation, and certify the destruction of its keys."""
+    decided = decide(session, [decision], role=role)
+    destroyed = [(sequence, leaf) for sequence, leaf in decided.leaves if leaf.operation in _DESTRUCTIONS]
+    sequences = tuple(sequence for sequence, _ in destroyed)
+    key_ids = [dict(leaf.facts).get(KEY_ID) for _, leaf in destroyed]
+    return IssuedCertificate(
+        found=int(bool(destroyed)),
+        key_ids=tuple(key_id.hex() for key_id in key_ids if isinstance(key_id, bytes)),
+        purposes=tuple(sorted({leaf.purpose for _, leaf in destroyed})),
+        leaves=sequences,
+        file=certify(session, "withdrawal", sequences),
+        consents=decided.answers[0],
+    )
 
 
 def _validate(session: Session, decision: Decision, now: int, *, imported: bool) -> _Judged:

@@ -21,27 +21,12 @@ from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, Keyring, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evidence
+from consentprofile.usecases.certificates import IssuedCertificate, certify
 from consentprofile.usecases.session import Session
 
 ERASE: Final = "erase"
 MAXIMUM_REFERENCE: Final = 256
-
-
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure did. It names nobody; ``found`` tells how many of the accounts the store knew.
-
-    ``key_ids`` are hex, one for each destroyed key, as they stand in the leaves ``first_leaf`` to ``last_leaf``
-    (inclusive). ``reference_commitment`` is SHA-256(salt ‖ reference), both hex here; it stands in the leaves too, so
-    that whoever has the salt can show later which request an erasure answered.
-    """
-
-    found: int
-    key_ids: tuple[str, ...]
-    purposes: tuple[str, ...]
-    first_leaf: int | None = None
-    last_leaf: int | None = None
-    reference_commitment: str | None = None
-    reference_salt: str | None = None
+MAXIMUM_ACCOUNTS: Final = 1_000
 
 
 class ErasurePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +55,15 @@ def plan(session: Session, accounts: Sequence[str]) -> ErasurePlan:
 
 def erase(
     session: Session, accounts: Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
-) -> Erasure:
+) -> IssuedCertificate:
     """Erase accounts, all in one change. Accounts that the store does not know are none the wiser.
 
     When it returns, no process can read the data, and what lies in files is sealed under keys that no longer exist.
-    Raises :class:`InvalidAccount` or :class:`InvalidActor` before anything has changed.
+    Raises :class:`InvalidAccount`, :class:`InvalidActor` or :class:`InputError` before anything has changed. Should the
+    process end before the certificate is made, it can be had later from the leaves.
     """
+    if len(accounts) > MAXIMUM_ACCOUNTS:
+        raise InputError(f"at most {MAXIMUM_ACCOUNTS} accounts are erased at once; call again for the others")
     who = parse_actor(actor)
     if reference is not None and (not 0 < len(reference) <= MAXIMUM_REFERENCE or not reference.isprintable()):
         raise InputError(f"a reference is 1 to {MAXIMUM_REFERENCE} printable characters")
@@ -109,14 +97,13 @@ def erase(
             return changes.work()
 
         work = session.ground.pending.perform(change)
-    purposes = sorted({leaf.purpose for leaf in work.leaves} - {""})
-    return Erasure(
+    sequences = tuple(range(first, first + len(work.leaves)))
+    return IssuedCertificate(
         found=found,
         key_ids=tuple(key_id.hex() for key_id in destroyed),
-        purposes=tuple(purposes),
-        first_leaf=first if work.leaves else None,
-        last_leaf=first + len(work.leaves) - 1 if work.leaves else None,
-        reference_commitment=commitment.hex() if reference is not None else None,
+        purposes=tuple(sorted({leaf.purpose for leaf in work.leaves} - {""})),
+        leaves=sequences,
+        file=certify(session, "erasure", sequences),
         reference_salt=salt.hex() if reference is not None else None,
     )
 

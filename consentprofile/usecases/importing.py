@@ -133,7 +133,7 @@ def _decide(session: Session, batch: list[tuple[int, Decision]], refused: Reject
     if not batch:
         return
     try:
-        answers = decide(session, [decision for _, decision in batch], imported=True)
+        answers = decide(session, [decision for _, decision in batch], imported=True).answers
     except (InputError, UndeclaredPurpose) as error:
         if len(batch) == 1:
             refused.write(batch[0][0], str(error))

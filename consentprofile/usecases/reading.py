@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
-from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
 from consentprofile.errors import InvalidActor, RoleNotAllowed, UndeclaredPurpose
 from consentprofile.model import block
@@ -29,12 +27,12 @@ from consentprofile.store.ports import BLOCK, TRAIL, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tracing import commitment, trail_entry
 
 SLICE: Final = 1_000
 """Blocks opened under the gate before it is passed on: about 4 ms."""
 
 MAXIMUM_REASON: Final = 256
-NO_SALT: Final = bytes(16)
 
 
 class StoredEvent(Withheld, frozen=True, kw_only=True):
@@ -44,22 +42,6 @@ class StoredEvent(Withheld, frozen=True, kw_only=True):
     kind: str
     fields: dict[str, Value]
     id: str
-
-
-class TrailEntry(Withheld, frozen=True, array_like=True):
-    """Who did what to an account, as it is sealed in the compartment or account that it concerns."""
-
-    second: int
-    role: str
-    name: str
-    operation: str
-    reason: str
-    salt: bytes
-
-
-def trail_commitment(plain: bytes) -> bytes:
-    """What the leaf says of a trail entry: a digest that nobody can guess, for the salt in it is random."""
-    return canonical.digest(plain)
 
 
 class Reader:
@@ -127,14 +109,13 @@ class Reader:
         ground = session.ground
         with ground.writing():
             now = session.now()
-            entry = TrailEntry(now, actor.role, actor.name, Operation.READ, self._reason, random_bytes(16))
-            plain = canonical.pack(entry)
+            plain = trail_entry(session, now, actor, Operation.READ, self._reason)
             with ground.keyring.snapshot():
                 slot = self._readable(tag, now)
                 key = None if slot is None else self._unwrap(slot)
             # Without a compartment there is nowhere to keep the entry. The commitment looks the same, so the leaf does
             # not tell whether anything was read.
-            facts = (("commitment", trail_commitment(plain)),)
+            facts = (("commitment", commitment(plain)),)
             draft = Draft(Operation.READ, now, purpose, actor.role, facts)
             with ground.files.data_transaction(full=False):
                 if key is not None:

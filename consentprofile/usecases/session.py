@@ -16,7 +16,7 @@ from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters, encode_parameters
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
-from consentprofile.errors import CorruptRecord, PolicyChanged, StoreNotFound, UndeclaredPurpose
+from consentprofile.errors import CorruptRecord, InputError, PolicyChanged, StoreNotFound, UndeclaredPurpose
 from consentprofile.model.block import Codebook
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.consent import IN_FORCE, State
@@ -32,8 +32,15 @@ from consentprofile.store.ports import (
     create_directory,
 )
 from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.tlog.note import is_key_name
 
 FIRST_EPOCH: Final = 1
+FIRST_POLICY: Final = 1
+
+DEFAULT_ORIGIN: Final = "consentprofile.invalid"
+"""What an audit log is called that nobody named: a domain that can never be anybody's (RFC 2606)."""
+
+MAXIMUM_ORIGIN: Final = 256
 
 _IN_FORCE: Final = frozenset(int(state) for state in IN_FORCE)
 
@@ -52,11 +59,13 @@ class Session:
         self.ground: Final = ground
         self.keys: Final = opened
         self._clock = clock
+        self.origin: Final = ground.keyring.origin()
         self._policies = {
             number: _accepted(digest, text) for number, (digest, text) in ground.data_file.policies().items()
         }
-        if not self._policies:
-            raise CorruptRecord("the store has lost its policy; restore data.db from a backup")
+        accepted = ground.keyring.accepted(opened.index)
+        if not accepted or {number: policy.digest for number, policy in self._policies.items()} != accepted:
+            raise CorruptRecord("data.db does not have the policies that the keyring accepted; restore data.db")
         self.policy_number: Final = max(self._policies)
         self.policy: Final = self._policies[self.policy_number]
         self.calendar: Final = Calendar(self.policy.time_zone)
@@ -166,21 +175,25 @@ def _accepted(digest: bytes, text: bytes) -> Policy:
         raise CorruptRecord("a policy of the store cannot be read; restore data.db from a backup") from None
 
 
-def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock) -> None:
-    """Make a store: its directory, its keys, its policy, and the first leaves of its log."""
+def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock, *, origin: str | None = None) -> None:
+    """Make a store: its directory, its keys, its policy, and the first leaves of its log.
+
+    ``origin`` names the audit log; without one it is a random name. Raises :class:`InputError` for a name that cannot
+    be one.
+    """
     aead.require_support()
+    if origin is not None and not (is_key_name(origin) and len(origin) <= MAXIMUM_ORIGIN):
+        raise InputError("an origin is a name without spaces or '+', such as shop.example/consent-log")
 
     def establish(ground: Ground) -> None:
         store = random_bytes(16)
         secret, parameters = key.enroll()
         root = keys.derive_root(secret, store, FIRST_EPOCH)
         names = list(policy.purposes)
-        epoch = Epoch(
-            FIRST_EPOCH,
-            encode_parameters(parameters),
-            keys.check_value(root),
-            keys.mint_epoch(root, store, FIRST_EPOCH, names),
-        )
+        wrapped = keys.mint_epoch(root, store, FIRST_EPOCH, names)
+        check = keys.check_value(root)
+        epoch = Epoch(FIRST_EPOCH, encode_parameters(parameters), check, wrapped)
+        index = keys.open_epoch(root, check, store, FIRST_EPOCH, wrapped).index
         second = int(clock().timestamp())
         with ground.files.writing():
             with ground.files.data_transaction(full=True):
@@ -190,7 +203,8 @@ def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock) -> None:
                 leaves = (Draft(Operation.STORE_CREATED, second), Draft(Operation.POLICY_ACCEPTED, second))
                 ground.log.append(leaves, policy.digest)
             with ground.files.keyring_transaction():
-                ground.keyring.establish(store, epoch, names)
+                ground.keyring.establish(store, origin or f"{DEFAULT_ORIGIN}/{store.hex()}", epoch, names)
+                ground.keyring.accept(FIRST_POLICY, policy.digest, index)
 
     create_directory(path, establish)
 

@@ -7,16 +7,14 @@ account's erasure. It is noted by tag, sealed with the index key: nobody can add
 
 from __future__ import annotations
 
-from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
-from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import InvalidDecision
 from consentprofile.model.ids import normalize_account, parse_actor
 from consentprofile.store.ports import TRAIL, Keyring, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes
-from consentprofile.usecases.reading import TrailEntry, trail_commitment
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tracing import commitment, trail_entry
 
 
 def suppress(session: Session, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
@@ -50,9 +48,9 @@ def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool)
             else:
                 keyring.suppress(tag, reason, session.keys.index)
             key = AccountKeys(session, keyring, tag).account(changes, normalized)
-            plain = canonical.pack(TrailEntry(now, who.role, who.name, operation, reason, random_bytes(16)))
+            plain = trail_entry(session, now, who, operation, reason)
             changes.row(TRAIL, RecordType.TRAIL, key, plain)
-            changes.leaf(operation, role=who.role, facts=(("commitment", trail_commitment(plain)),))
+            changes.leaf(operation, role=who.role, facts=(("commitment", commitment(plain)),))
             changes.actors.append((first, session.actor_entry(first, now, who, operation, "", reason)))
             return changes.work()
 

@@ -147,7 +147,7 @@ def test_the_unexpected_says_its_type_alone(shop: Shop, monkeypatch: pytest.Monk
 
 def test_a_log_that_was_tampered_with_is_found(shop: Shop) -> None:
     with cp.Store.open("store", key=cp.KeyFile("shop.key")) as store:
-        assert store.verify_log().size > 0
+        assert store.audit.verify().size > 0
     data = Path("store/data.db").read_bytes()
     assert b"consent-given" in data
     Path("store/data.db").write_bytes(data.replace(b"consent-given", b"consent-taken", 1))

@@ -65,7 +65,7 @@ def live(store: cp.Store) -> list[str]:
     held = store.access(PERSON, actor=f"officer:{ACTOR}", reason=REASON)
     shown += [held, *held.trail, *held.compartments.values(), store.consents(PERSON), store, store._session]
     shown += [entry for one in held.consents.values() for entry in one.history]
-    shown += [vars(store), list(store.audit_log()), store.statistics(), store.check()]
+    shown += [vars(store), list(store.audit.log()), store.statistics(), store.check()]
     return [form(thing) for thing in shown for form in (repr, str)]
 
 
@@ -183,7 +183,7 @@ def test_nothing_planted_is_ever_in_the_clear(
         else:
             said.append(repr(store.erase(PERSON, reference=REFERENCE, actor=f"officer:{ACTOR}")))
         said += misuse(store)
-        said.append(json.dumps([msgspec.to_builtins(entry) for entry in store.audit_log()], default=str))
+        said.append(json.dumps([msgspec.to_builtins(entry) for entry in store.audit.log()], default=str))
         require_nothing_in_the_clear(path)
     require_nothing_in_the_clear(path)
     said += [record.getMessage() + repr(vars(record)) for record in caplog.records]

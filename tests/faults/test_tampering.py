@@ -194,7 +194,7 @@ def require_broken(stores: StoreFactory, path: Path, sequence: int) -> None:
     """The log is found broken, and the first bad leaf is named."""
     with stores.open(path) as store:
         with pytest.raises(cp.BrokenLog) as caught:
-            store.verify_log()
+            store.audit.verify()
         assert caught.value.sequence == sequence
         assert [finding.where for finding in store.check().findings] == ["audit log"]
 
@@ -278,7 +278,7 @@ def test_an_older_data_file_brings_nothing_back(stores: StoreFactory, path: Path
         assert seen(store, "account-eve") == 0
         agree(store, ADA)
         assert [seen(store, ADA, purpose) for purpose in PURPOSES] == [0, 0, 0]
-        store.verify_log()
+        store.audit.verify()
         found = {(finding.where, finding.what.split(" ", 1)[1]) for finding in store.check(repair=True).findings}
         assert ("block", "rows whose key has been destroyed, to be purged") in found
         assert {finding.where for finding in store.check().findings} == set()

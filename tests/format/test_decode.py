@@ -36,8 +36,8 @@ class Made:
                 pass
             self.held = store.access(ACCOUNT, actor="officer:ada", reason="request 7")
             self.consents = store.consents(ACCOUNT)
-            self.log = list(store.audit_log())
-            self.root = store.verify_log().root
+            self.log = list(store.audit.log())
+            self.root = store.audit.verify().root
         self.modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.path.iterdir()}
         self.decoder = Decoder(self.path, self.key.read_text())
         self.slots = self.decoder.slots(ACCOUNT)

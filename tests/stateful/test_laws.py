@@ -143,6 +143,14 @@ class Laws(RuleBasedStateMachine):
         self.world.erase(hand, named, "canary-request")
         self.world.gone(named[0], PURPOSES)
 
+    @rule(hand=hands, account=accounts, reason=st.sampled_from(["deceased", "quiet"]), lift=st.booleans())
+    def suppress(self, hand: Hand, account: str, reason: str, lift: bool) -> None:
+        command = {"do": "lift" if lift else "suppress", "account": account, "reason": reason, "actor": "officer:5"}
+        changed = self.world.answer(hand, command)
+        assert changed == self.world.model.suppress(account, reason, "officer:5", lift=lift)
+        for purpose in ("support", "marketing"):
+            self.world.read(hand, account, purpose)
+
     @rule(seconds=jumps)
     def time_passes(self, seconds: int) -> None:
         self.world.move_clock(seconds)
@@ -192,12 +200,6 @@ class ConsentLaws(Laws):
         future = self.world.model.now + 1
         batch = [self.decision_told(account, PURPOSES, "withdraw"), self.decision_told(other, PURPOSES, "give", future)]
         self.world.refused(hand, {"do": "decide", "decisions": batch}, "InvalidDecision")
-
-    @rule(hand=hands, account=accounts, reason=st.sampled_from(["deceased", "quiet"]), lift=st.booleans())
-    def suppress(self, hand: Hand, account: str, reason: str, lift: bool) -> None:
-        command = {"do": "lift" if lift else "suppress", "account": account, "reason": reason, "actor": "officer:5"}
-        changed = self.world.answer(hand, command)
-        assert changed == self.world.model.suppress(account, reason, "officer:5", lift=lift)
 
     @rule(hand=hands, account=accounts)
     def consents(self, hand: Hand, account: str) -> None:
@@ -325,12 +327,6 @@ class RecordingLaws(Laws):
     @rule(hand=hands, account=accounts)
     def access(self, hand: Hand, account: str) -> None:
         self.world.access(hand, account)
-
-    @rule(hand=hands, account=accounts, reason=st.sampled_from(["deceased", "quiet"]), lift=st.booleans())
-    def suppress(self, hand: Hand, account: str, reason: str, lift: bool) -> None:
-        command = {"do": "lift" if lift else "suppress", "account": account, "reason": reason, "actor": "officer:5"}
-        changed = self.world.answer(hand, command)
-        assert changed == self.world.model.suppress(account, reason, "officer:5", lift=lift)
 
     @rule()
     def the_other_process_closes(self) -> None:

@@ -150,11 +150,11 @@ class World:
             return lambda: plain(store.access(account))
 
         def log() -> object:
-            return [(entry.sequence, entry.operation, entry.purpose, entry.role) for entry in store.audit_log()]
+            return [(entry.sequence, entry.operation, entry.purpose, entry.role) for entry in store.audit.log()]
 
         return {
             # First, as whoever is suspicious would: what is appended later takes over a false hour of the tree.
-            "size": lambda: store.verify_log().size,
+            "size": lambda: store.audit.verify().size,
             "events": viewed,
             "ada": held(ADA),
             "bob": held(BOB),

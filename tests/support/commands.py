@@ -128,8 +128,8 @@ _ACTIONS: Final[Mapping[str, Callable[[cp.Store, Told], object]]] = {
     "access": lambda store, told: store.access(told.account, actor=told.actor, reason=told.reason),
     "erase": lambda store, told: store.erase(told.accounts, reference=told.reference, actor=told.actor),
     "statistics": lambda store, _: store.statistics(),
-    "log": lambda store, told: list(store.audit_log(told.start)),
-    "verify": lambda store, _: store.verify_log(),
+    "log": lambda store, told: list(store.audit.log(told.start)),
+    "verify": lambda store, _: store.audit.verify(),
     "check": lambda store, _: store.check(),
 }
 

@@ -38,7 +38,7 @@ def seen(store: cp.Store, account: str, purpose: str = "support") -> int | None:
 
 def operations(store: cp.Store) -> list[str]:
     """What the log tells, in order."""
-    return [entry.operation for entry in store.audit_log()]
+    return [entry.operation for entry in store.audit.log()]
 
 
 def edit(store: Path, file: str, statement: str, *parameters: object) -> int:
@@ -66,5 +66,5 @@ def sign_up(account: str) -> cp.Decision:
 
 def sound(store: cp.Store) -> None:
     """Require that the log verifies, everything opens, and nothing waits to be tidied up."""
-    store.verify_log()
+    store.audit.verify()
     assert store.check().findings == ()

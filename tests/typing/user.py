@@ -58,8 +58,8 @@ def rights(store: cp.Store) -> None:
     assert_type(store.erase(["a", "b"]), cp.Erasure)
     assert_type(store.release("s.toml", "out"), cp.Release)
     assert_type(store.plan_release("s.toml"), cp.ReleasePlan)
-    assert_type(store.audit_log(), Iterator[cp.LogEntry])
-    assert_type(store.verify_log(), cp.LogHead)
+    assert_type(store.audit.log(), Iterator[cp.LogEntry])
+    assert_type(store.audit.verify(), cp.LogHead)
     assert_type(store.check().findings, tuple[cp.Finding, ...])
     assert_type(store.policy.purposes["p"].readers, tuple[str, ...])
 
@@ -71,7 +71,7 @@ async def asynchronously(path: Path, event: cp.Event) -> None:
         async with store.view("p", "role:name") as view:
             assert_type(view, cp.AsyncView)
             assert_type(await view.profile("a"), cp.Profile | None)
-        assert_type(store.audit_log(), AsyncIterator[cp.LogEntry])
-        async for leaf in store.audit_log(5):
+        assert_type(store.audit.log(), AsyncIterator[cp.LogEntry])
+        async for leaf in store.audit.log(5):
             assert_type(leaf, cp.LogEntry)
         store.record(event).upper()  # type: ignore[attr-defined]

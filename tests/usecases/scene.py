@@ -157,7 +157,7 @@ class Scene:
 
     def leaves(self) -> list[cp.LogEntry]:
         """The whole log."""
-        return list(self.store.audit_log())
+        return list(self.store.audit.log())
 
     def key_ids(self, *operations: str) -> list[str]:
         """The key ids in the leaves of these operations, in order."""

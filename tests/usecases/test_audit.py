@@ -26,9 +26,9 @@ def test_leaves_come_in_order_from_where_one_asks(scene: Scene, monkeypatch: pyt
     whole = scene.leaves()
     monkeypatch.setattr("consentprofile.usecases.audit.PAGE", 4)
     assert [leaf.sequence for leaf in scene.leaves()] == list(range(len(whole)))
-    assert list(scene.store.audit_log(5)) == whole[5:]
-    assert list(scene.store.audit_log(len(whole))) == []
-    assert scene.store.verify_log().size == len(whole)
+    assert list(scene.store.audit.log(5)) == whole[5:]
+    assert list(scene.store.audit.log(len(whole))) == []
+    assert scene.store.audit.verify().size == len(whole)
 
 
 def test_a_new_store_begins_with_its_making_and_its_policy(scene: Scene) -> None:
@@ -54,8 +54,8 @@ def test_the_log_names_nobody_and_no_value(scene: Scene) -> None:
 def test_verifying_tells_the_root_and_the_root_changes_with_every_leaf(scene: Scene) -> None:
     seen = set()
     for _ in range(3):
-        head = scene.store.verify_log()
-        assert scene.store.verify_log() == head
+        head = scene.store.audit.verify()
+        assert scene.store.audit.verify() == head
         seen.add(head.root)
         scene.store.consents(ACCOUNT)
     assert len(seen) == 3
@@ -130,11 +130,11 @@ def test_whoever_tampers_with_the_log_is_found_with_the_first_bad_leaf(
     """A leaf that was forged together with its hash is found by the tree, which names the subtree it stands in."""
     busy(scene)
     assert len(scene.leaves()) == 17
-    scene.store.verify_log()
+    scene.store.audit.verify()
     with closing(sqlite3.connect(scene.folder / "store" / "data.db")) as data, data:
         attack(data)
     with pytest.raises(cp.BrokenLog) as broken:
-        scene.store.verify_log()
+        scene.store.audit.verify()
     assert broken.value.sequence in named
     findings = scene.store.check().findings
     assert [finding.where for finding in findings if finding.where == "audit log"]
@@ -144,5 +144,5 @@ def test_verifying_tells_how_far_it_has_come(scene: Scene, monkeypatch: pytest.M
     busy(scene)
     monkeypatch.setattr("consentprofile.usecases.audit.PAGE", 10)
     told: list[int] = []
-    scene.store.verify_log(told.append)
+    scene.store.audit.verify(told.append)
     assert told == [10, 17]

@@ -28,7 +28,7 @@ def test_a_sound_store_is_clean_and_everything_was_opened(scene: Scene) -> None:
     assert (report.findings, report.is_clean) == ((), True)
     assert report.keys == 5  # three compartments, the account, its evidence
     assert report.rows == {"block": 2, "evidence": 3, "account": 1, "trail": 1, "actor_book": 1}
-    assert (report.leaves, report.root) == (len(scene.leaves()), scene.store.verify_log().root)
+    assert (report.leaves, report.root) == (len(scene.leaves()), scene.store.audit.verify().root)
     assert {"databases", "log", "keys", "block", "actor book"} <= set(told)
 
 

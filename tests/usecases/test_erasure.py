@@ -120,7 +120,7 @@ def test_the_log_is_whole_after_an_erasure_and_holds_no_account(scene: Scene) ->
     lived_in(scene)
     before = scene.leaves()
     scene.store.erase(ACCOUNT)
-    assert scene.store.verify_log().size == len(scene.leaves())
+    assert scene.store.audit.verify().size == len(scene.leaves())
     assert scene.leaves()[: len(before)] == before
     assert ACCOUNT not in str(scene.leaves())
 

@@ -70,6 +70,21 @@ CREATE TABLE tree (
     hour     INTEGER NOT NULL
 ) STRICT;
 
+-- Perfect subtrees of the log, from level 1 up (level 0 are the hashes of leaves). Written once; proofs are read from them.
+CREATE TABLE node (
+    level    INTEGER NOT NULL CHECK (level > 0),
+    position INTEGER NOT NULL,
+    hash     BLOB    NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (level, position)
+) STRICT, WITHOUT ROWID;
+
+-- Heads of the log, each a C2SP signed note. note is empty while a head is durable but not yet signed.
+CREATE TABLE checkpoint (
+    size INTEGER PRIMARY KEY,
+    root BLOB    NOT NULL CHECK (length(root) = 32),
+    note BLOB    NOT NULL
+) STRICT;
+
 -- Which pending work has been done here. The keyring asks; ids of finished work are forgotten.
 CREATE TABLE operation (
     id BLOB PRIMARY KEY CHECK (length(id) = 16)

@@ -1,9 +1,11 @@
 -- keys.db: the keyring. Small, never part of a data backup. Rollback journal, synchronous=EXTRA, secure_delete=ON.
 
--- The one row that says which store this is. changes counts the transactions that changed the keyring.
+-- The one row that says which store this is. origin: the name of its audit log, under which heads are signed.
+-- changes counts the transactions that changed the keyring.
 CREATE TABLE keyring (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     store   BLOB    NOT NULL CHECK (length(store) = 16),
+    origin  TEXT    NOT NULL,
     epoch   INTEGER NOT NULL,
     changes INTEGER NOT NULL
 ) STRICT;
@@ -27,6 +29,21 @@ CREATE TABLE epoch_key (
 CREATE TABLE purpose (
     number INTEGER PRIMARY KEY,
     name   TEXT    NOT NULL UNIQUE
+) STRICT;
+
+-- The policies that data.db keeps, by number. seal: an HMAC under the index key, so that nobody without keys can put
+-- another policy, with other readers, into data.db.
+CREATE TABLE accepted_policy (
+    number INTEGER PRIMARY KEY,
+    digest BLOB    NOT NULL CHECK (length(digest) = 32),
+    seal   BLOB    NOT NULL CHECK (length(seal) = 32)
+) STRICT;
+
+-- The newest signed head of the audit log. It may lag behind the log; a log that does not reach it has been cut.
+CREATE TABLE anchor (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    size INTEGER NOT NULL,
+    root BLOB    NOT NULL CHECK (length(root) = 32)
 ) STRICT;
 
 -- What a consent was given under. Slots name terms by number; the digest of a row is bound into the wrapped key.
@@ -55,7 +72,7 @@ CREATE TABLE free_slot (
 CREATE TABLE directory (
     tag   BLOB    NOT NULL CHECK (length(tag) = 32),
     place INTEGER NOT NULL,
-    slot  INTEGER NOT NULL UNIQUE REFERENCES slot (number),
+    slot  INTEGER NOT NULL REFERENCES slot (number),
     PRIMARY KEY (tag, place)
 ) STRICT, WITHOUT ROWID;
 
