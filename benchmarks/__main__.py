@@ -20,7 +20,10 @@ from benchmarks.workload import DEFAULT, QUICK, Size
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; 0 when it has run through, whatever the figures are."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.log and given.write:
+        parser.error("the page shows a whole run: leave out --log or --write")
     size = QUICK if given.quick else DEFAULT
     if given.rounds is not None:
         size = msgspec.structs.replace(size, rounds=given.rounds)
@@ -33,11 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         described = list(machine.describe(folder))
-        results = Suite(folder, size, say).run()
+        suite = Suite(folder, size, say)
+        results = suite.run_log() if given.log else suite.run()
     finally:
         gc.unfreeze()
         shutil.rmtree(folder, ignore_errors=True)
-    chosen = " ".join(["--quick"] * given.quick + [f"--rounds {given.rounds}"] * (given.rounds is not None))
+    rounds = [f"--rounds {given.rounds}"] * (given.rounds is not None)
+    chosen = " ".join(["--quick"] * given.quick + ["--log"] * given.log + rounds)
     command = f'make bench BENCH_ARGS="{chosen}"' if chosen else "make bench"
     described.append(("whole run", f"{time.perf_counter() - started:.0f} s"))
     measured = report.render(results, described, command, _size(size))
@@ -59,6 +64,7 @@ def _size(size: Size) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tiny size, in seconds: it shows that everything runs")
+    parser.add_argument("--log", action="store_true", help="measure the audit log alone")
     parser.add_argument("--rounds", type=_positive, help="how often long work is done from the beginning")
     parser.add_argument("--dir", type=Path, help="where the files go (default: the current folder, on its disk)")
     parser.add_argument("--write", action="store_true", help="write the result into docs/benchmarks.md")

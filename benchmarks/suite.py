@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from benchmarks import importing, workload
+from benchmarks import importing, log, workload
 from benchmarks.measure import Figure, Results, Samples, duration, interleave, settle, timed
 from benchmarks.ours import Ours
 from benchmarks.peers import BareCommit, Peer, every_peer
@@ -53,6 +53,11 @@ class Suite:
             peer.close()
         filled.remove()
         importing.measure(self.results, self._folder, self._size, self._say)
+        return self.run_log()
+
+    def run_log(self) -> Results:
+        """The audit log alone."""
+        log.measure(self.results, self._folder, self._size, self._say)
         return self.results
 
     # ---- the load --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ purpose mints a random data key for that account and purpose; withdrawing it des
 import importlib
 from typing import TYPE_CHECKING
 
-from consentprofile.audit import Audit, Certificate, open_certificate, reference_matches
+from consentprofile.audit import Audit, Certificate, Statement, open_certificate, reference_matches
 from consentprofile.client import Store, View
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
 from consentprofile.errors import (
@@ -60,6 +60,7 @@ from consentprofile.usecases.declared_files import load_policy
 from consentprofile.usecases.erasure import ErasurePlan
 from consentprofile.usecases.expiry import Expiry
 from consentprofile.usecases.importing import Imported
+from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.release import Release
@@ -67,6 +68,7 @@ from consentprofile.usecases.tracing import Trace
 from consentprofile.usecases.verifying import LogHead
 
 if TYPE_CHECKING:
+    from consentprofile.async_audit import AsyncAudit
     from consentprofile.async_client import AsyncStore, AsyncView
 
 __version__ = "0.1.0"
@@ -74,6 +76,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessDenied",
     "Act",
+    "AsyncAudit",
     "AsyncStore",
     "AsyncView",
     "Audit",
@@ -90,6 +93,7 @@ __all__ = [
     "ErasurePlan",
     "Event",
     "Expiry",
+    "Exported",
     "Fault",
     "Finding",
     "Held",
@@ -126,6 +130,7 @@ __all__ = [
     "ReleaseRefused",
     "Report",
     "RoleNotAllowed",
+    "Statement",
     "Store",
     "StoreBusy",
     "StoreClosed",
@@ -149,8 +154,15 @@ __all__ = [
 ]
 
 
+_ASYNC = {
+    "AsyncAudit": "consentprofile.async_audit",
+    "AsyncStore": "consentprofile.async_client",
+    "AsyncView": "consentprofile.async_client",
+}
+
+
 def __getattr__(name: str) -> object:
     # asyncio is half of what importing this package would cost; who does not ask for it does not pay for it.
-    if name in ("AsyncStore", "AsyncView"):
-        return getattr(importlib.import_module("consentprofile.async_client"), name)
+    if name in _ASYNC:
+        return getattr(importlib.import_module(_ASYNC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,14 +13,13 @@ promises and raises is said there. Three things are said here:
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Self
 
+from consentprofile.async_audit import AsyncAudit
+from consentprofile.async_calls import Call, Closing, run
 from consentprofile.client import DEFAULT_WAIT, PathLike, Store, View
 from consentprofile.crypto.providers import KeyProvider
 from consentprofile.model.consent import Consent, Decision
@@ -34,75 +33,6 @@ from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, system_clock
-
-PAGE: Final = 1_000
-"""Leaves of the audit log that are fetched at a time."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class _Stopped(BaseException):
-    """The await was cancelled. Raised in the worker thread only, where nothing is half done; it never leaves here."""
-
-
-class _Call:
-    """One call on its way through a worker thread."""
-
-    def __init__(self) -> None:
-        self._cancelled = threading.Event()
-
-    def pause(self) -> None:
-        """A place where the call may end: the await may have been cancelled."""
-        if self._cancelled.is_set():
-            raise _Stopped
-
-    def telling(self, progress: Callable[P, None] | None) -> Callable[P, None]:
-        """``progress``, with a pause before it is told anything."""
-
-        def tell(*args: P.args, **kwargs: P.kwargs) -> None:
-            self.pause()
-            if progress is not None:
-                progress(*args, **kwargs)
-
-        return tell
-
-    def source(self, items: Iterable[T]) -> Iterator[T]:
-        """``items``, with a pause before each: the batch that it would have belonged to is void."""
-        for item in items:
-            self.pause()
-            yield item
-
-    async def run(self, work: Callable[[], T], abandon: Callable[[T], None] | None = None) -> T:
-        """Do ``work`` in a worker thread. If the await is cancelled, wait for its end, and ``abandon`` what it made."""
-
-        def begin() -> T:
-            self.pause()
-            return work()
-
-        # A future, not a task: nobody who cancels all tasks of the loop can make it look done before it is.
-        future = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, begin)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            self._cancelled.set()
-            await _until_done(future)
-            if future.exception() is None and abandon is not None:
-                abandon(future.result())
-            raise
-
-
-async def _until_done(future: asyncio.Future[T]) -> None:
-    """Wait for ``future``, however often the waiting is cancelled: the first cancellation is on its way already."""
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
-
-
-async def _run(work: Callable[[], T]) -> T:
-    return await _Call().run(work)
 
 
 class AsyncView:
@@ -118,11 +48,11 @@ class AsyncView:
 
     async def profile(self, account: str) -> Profile | None:
         """As :meth:`View.profile`."""
-        return await _run(lambda: self._view.profile(account))
+        return await run(lambda: self._view.profile(account))
 
     async def events(self, account: str) -> list[reading.StoredEvent] | None:
         """As :meth:`View.events`."""
-        return await _run(lambda: self._view.events(account))
+        return await run(lambda: self._view.events(account))
 
     def __repr__(self) -> str:
         return f"<AsyncView of {self.purpose!r}>"
@@ -146,13 +76,16 @@ class AsyncStore:
         clock: Clock = system_clock,
         durability: Durability = "full",
         wait: float = DEFAULT_WAIT,
+        origin: str | None = None,
     ) -> AsyncStore:
         """As :meth:`Store.create`. A store that was made while the await was cancelled stays, and is closed."""
 
         def made() -> Store:
-            return Store.create(path, policy=policy, key=key, clock=clock, durability=durability, wait=wait)
+            return Store.create(
+                path, policy=policy, key=key, clock=clock, durability=durability, wait=wait, origin=origin
+            )
 
-        return cls(await _Call().run(made, Store.close))
+        return cls(await Call().run(made, Store.close))
 
     @classmethod
     async def open(
@@ -170,11 +103,11 @@ class AsyncStore:
         def opened() -> Store:
             return Store.open(path, key=key, policy=policy, clock=clock, durability=durability, wait=wait)
 
-        return cls(await _Call().run(opened, Store.close))
+        return cls(await Call().run(opened, Store.close))
 
     async def close(self) -> None:
         """As :meth:`Store.close`; it is carried out even where the await is cancelled."""
-        await _Closing().run(self._store.close)
+        await Closing().run(self._store.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,43 +131,43 @@ class AsyncStore:
         self, account: str, purposes: Sequence[str], *, notice: str, method: str
     ) -> dict[str, Consent]:
         """As :meth:`Store.give_consent`."""
-        return await _run(lambda: self._store.give_consent(account, purposes, notice=notice, method=method))
+        return await run(lambda: self._store.give_consent(account, purposes, notice=notice, method=method))
 
     async def refuse_consent(
         self, account: str, purposes: Sequence[str], *, notice: str | None = None, method: str | None = None
     ) -> dict[str, Consent]:
         """As :meth:`Store.refuse_consent`."""
-        return await _run(lambda: self._store.refuse_consent(account, purposes, notice=notice, method=method))
+        return await run(lambda: self._store.refuse_consent(account, purposes, notice=notice, method=method))
 
     async def renew_consent(
         self, account: str, purposes: Sequence[str], *, notice: str, method: str | None = None
     ) -> dict[str, Consent]:
         """As :meth:`Store.renew_consent`."""
-        return await _run(lambda: self._store.renew_consent(account, purposes, notice=notice, method=method))
+        return await run(lambda: self._store.renew_consent(account, purposes, notice=notice, method=method))
 
     async def withdraw_consent(
         self, account: str, purposes: Sequence[str], *, method: str | None = None
     ) -> IssuedCertificate:
         """As :meth:`Store.withdraw_consent`."""
-        return await _run(lambda: self._store.withdraw_consent(account, purposes, method=method))
+        return await run(lambda: self._store.withdraw_consent(account, purposes, method=method))
 
     async def invalidate_consent(
         self, account: str, purposes: Sequence[str], *, method: str | None = None
     ) -> IssuedCertificate:
         """As :meth:`Store.invalidate_consent`."""
-        return await _run(lambda: self._store.invalidate_consent(account, purposes, method=method))
+        return await run(lambda: self._store.invalidate_consent(account, purposes, method=method))
 
     async def give_consents(
         self, decisions: Iterable[Decision], *, progress: Callable[[int], None] | None = None
     ) -> int:
         """As :meth:`Store.give_consents`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.give_consents(call.source(decisions), progress=told))
 
     async def consents(self, account: str) -> dict[str, Consent]:
         """As :meth:`Store.consents`."""
-        return await _run(lambda: self._store.consents(account))
+        return await run(lambda: self._store.consents(account))
 
     async def import_consents(
         self,
@@ -245,7 +178,7 @@ class AsyncStore:
         progress: importing.Progress | None = None,
     ) -> importing.Imported:
         """As :meth:`Store.import_consents`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(
             lambda: self._store.import_consents(source, format=format, rejects=rejects, progress=told)
@@ -253,25 +186,25 @@ class AsyncStore:
 
     async def plan_expiry(self) -> expiry.Expiry:
         """As :meth:`Store.plan_expiry`."""
-        return await _run(self._store.plan_expiry)
+        return await run(self._store.plan_expiry)
 
     async def expire_consents(self, *, attended: bool = False) -> expiry.Expiry:
         """As :meth:`Store.expire_consents`."""
-        return await _run(lambda: self._store.expire_consents(attended=attended))
+        return await run(lambda: self._store.expire_consents(attended=attended))
 
     async def suppress(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
         """As :meth:`Store.suppress`."""
-        return await _run(lambda: self._store.suppress(account, reason, actor=actor))
+        return await run(lambda: self._store.suppress(account, reason, actor=actor))
 
     async def lift_suppression(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
         """As :meth:`Store.lift_suppression`."""
-        return await _run(lambda: self._store.lift_suppression(account, reason, actor=actor))
+        return await run(lambda: self._store.lift_suppression(account, reason, actor=actor))
 
     # ---- events ----------------------------------------------------------------------------------
 
     async def record(self, event: Event) -> dict[str, Outcome]:
         """As :meth:`Store.record`."""
-        return await _run(lambda: self._store.record(event))
+        return await run(lambda: self._store.record(event))
 
     async def record_many(
         self,
@@ -281,7 +214,7 @@ class AsyncStore:
         progress: Callable[[int], None] | None = None,
     ) -> recording.Summary:
         """As :meth:`Store.record_many`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(
             lambda: self._store.record_many(call.source(events), batch_size=batch_size, progress=told)
@@ -298,7 +231,7 @@ class AsyncStore:
         batch_size: int = recording.BATCH,
     ) -> importing.Imported:
         """As :meth:`Store.import_events`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(
             lambda: self._store.import_events(
@@ -308,29 +241,29 @@ class AsyncStore:
 
     async def statistics(self) -> dict[str, dict[Outcome, int]]:
         """As :meth:`Store.statistics`."""
-        return await _run(self._store.statistics)
+        return await run(self._store.statistics)
 
     @asynccontextmanager
     async def view(self, purpose: str, actor: str, reason: str | None = None) -> AsyncIterator[AsyncView]:
         """As :meth:`Store.view`: ``async with store.view("support", "support-agent:17") as view``."""
         with ExitStack() as entered:
-            yield AsyncView(await _run(lambda: entered.enter_context(self._store.view(purpose, actor, reason))))
+            yield AsyncView(await run(lambda: entered.enter_context(self._store.view(purpose, actor, reason))))
 
     # ---- rights ----------------------------------------------------------------------------------
 
     async def access(self, account: str, *, actor: str = "officer:unnamed", reason: str | None = None) -> access.Held:
         """As :meth:`Store.access`."""
-        return await _run(lambda: self._store.access(account, actor=actor, reason=reason))
+        return await run(lambda: self._store.access(account, actor=actor, reason=reason))
 
     async def erase(
         self, accounts: str | Sequence[str], *, reference: str | None = None, actor: str = "officer:unnamed"
     ) -> IssuedCertificate:
         """As :meth:`Store.erase`."""
-        return await _run(lambda: self._store.erase(accounts, reference=reference, actor=actor))
+        return await run(lambda: self._store.erase(accounts, reference=reference, actor=actor))
 
     async def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
         """As :meth:`Store.plan_erasure`."""
-        return await _run(lambda: self._store.plan_erasure(accounts))
+        return await run(lambda: self._store.plan_erasure(accounts))
 
     # ---- releases --------------------------------------------------------------------------------
 
@@ -338,31 +271,29 @@ class AsyncStore:
         self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None
     ) -> releases.Release:
         """As :meth:`Store.release`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.release(spec, out, progress=told))
 
     async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
         """As :meth:`Store.plan_release`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.plan_release(spec, progress=told))
 
     # ---- audit and care --------------------------------------------------------------------------
 
+    @property
+    def audit(self) -> AsyncAudit:
+        """The audit log, as :attr:`Store.audit`."""
+        return AsyncAudit(self._store.audit)
+
     async def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
         """As :meth:`Store.check`."""
-        call = _Call()
+        call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.check(repair=repair, progress=told))
 
     async def back_up_keyring(self, target: PathLike) -> None:
         """As :meth:`Store.back_up_keyring`."""
-        await _run(lambda: self._store.back_up_keyring(target))
-
-
-class _Closing(_Call):
-    """A call that is never given up, not even before it has begun."""
-
-    def pause(self) -> None:
-        """Go on."""
+        await run(lambda: self._store.back_up_keyring(target))

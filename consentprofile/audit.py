@@ -13,7 +13,7 @@ from typing import Final
 
 from consentprofile.errors import UnreadableInput
 from consentprofile.tlog import certificate as certificates
-from consentprofile.tlog.certificate import Certificate, reference_matches
+from consentprofile.tlog.certificate import Certificate, Statement, reference_matches
 from consentprofile.tlog.note import parse_key
 from consentprofile.usecases import audit, heads, proving, tracing, verifying
 from consentprofile.usecases.certificates import certify_leaves
@@ -97,4 +97,4 @@ def open_certificate(file: PathLike | bytes, public_key: str) -> Certificate:
     return certificates.open_certificate(file, parse_key(public_key))
 
 
-__all__ = ["Audit", "Certificate", "open_certificate", "reference_matches"]
+__all__ = ["Audit", "Certificate", "Statement", "open_certificate", "reference_matches"]

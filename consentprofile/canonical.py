@@ -8,7 +8,9 @@ no insignificant white space, and UTF-8 unescaped.
 from __future__ import annotations
 
 import hashlib
-from typing import TypeVar
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -25,13 +27,18 @@ def pack(value: object) -> bytes:
     return _packer.encode(value)
 
 
+@lru_cache(maxsize=64)
+def _decoder(kind: Hashable) -> msgspec.msgpack.Decoder[object]:
+    return msgspec.msgpack.Decoder(kind)
+
+
 def unpack(data: bytes, kind: type[T]) -> T:
     """The value of type ``kind`` whose canonical bytes are ``data``.
 
     Raises :class:`CorruptRecord` for anything else: other shapes, longer forms of the same number, trailing bytes.
     """
     try:
-        value = msgspec.msgpack.decode(data, type=kind)
+        value = cast(T, _decoder(cast(Hashable, kind)).decode(data))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CorruptRecord(
             "a record is not of the shape that its format describes; run `consentprofile check`"

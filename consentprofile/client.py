@@ -141,8 +141,8 @@ class Store:
     def close(self) -> None:
         """Sign the head of the log if it has grown, and close the files.
 
-        A second call does nothing; every other call afterwards raises :class:`StoreClosed`. Raises :class:`BrokenLog`
-        or :class:`StoreBusy` where the head cannot be signed; the files are closed then, too.
+        A second call does nothing; every other call afterwards raises :class:`StoreClosed`. A log that does not extend
+        its last head is not signed, which is logged. Raises :class:`StoreBusy`; the files are closed then, too.
         """
         if self._opened is not None:
             opened, self._opened = self._opened, None
@@ -382,7 +382,8 @@ class Store:
 
     def back_up_keyring(self, target: PathLike) -> None:
         """Copy the keyring to a new file (mode 0600). Keep it apart from data backups, and for a short time."""
-        self._signed(backup.back_up_keyring(self._session, Path(target)))
+        backup.back_up_keyring(self._session, Path(target))
+        self._signed(None)
 
 
 def _source(source: PathLike) -> str | Path:

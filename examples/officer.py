@@ -25,23 +25,32 @@ def answer_access_request(store: cp.Store, account: str, out: Path) -> None:
     print(f"access: {', '.join(held.compartments)} hold events; {out.name} has {out.stat().st_size} bytes")
 
 
-def answer_erasure_request(store: cp.Store, account: str, reference: str) -> cp.Erasure:
-    """Erase an account, having looked first (GDPR, article 17)."""
+def answer_erasure_request(store: cp.Store, account: str, reference: str, out: Path) -> None:
+    """Erase an account, having looked first (GDPR, article 17), and write the proof that the person gets."""
     plan = store.plan_erasure(account)
     print(f"erasure: {plan.keys} keys would die, for {', '.join(plan.purposes)}")
     erasure = store.erase(account, reference=reference, actor=OFFICER)
-    print(f"erasure: done, leaves {erasure.first_leaf} to {erasure.last_leaf}")
-    return erasure
+    print(f"erasure: done, leaves {erasure.leaves[0]} to {erasure.leaves[-1]}")
+    out.write_bytes(erasure.file)
+
+    # What the person, or anybody, can do with it years later: no store, only the public key that the shop publishes.
+    certificate = cp.open_certificate(out, store.audit.public_key)
+    print(f"certificate: {len(certificate.statement.key_ids)} keys destroyed, proven; it names nobody")
+    # What only the shop can: show that this answered that request. It keeps the salt beside the request.
+    cp.reference_matches(certificate, reference, bytes.fromhex(erasure.reference_salt or ""))
 
 
-def look_after(store: cp.Store) -> None:
-    """What is done once a day."""
+def look_after(store: cp.Store, kept: Path) -> None:
+    """What is done once a day. ``kept`` stands for a place that whoever has the store cannot write to."""
     print(f"expiry: {store.expire_consents().dying} consents were over")
     report = store.check()
     print(f"check: {'clean' if report.is_clean else 'NOT CLEAN'}, {report.keys} keys open")
     for unknown in report.cannot_know:
         print("  it cannot know", unknown)
-    print(f"log: {report.leaves} leaves; write down the root {str(report.root)[:16]}...")
+    if kept.exists():
+        print(f"log: extends the {store.audit.extends(kept.read_bytes())} leaves of yesterday")
+    kept.write_bytes(store.audit.checkpoint())
+    print(f"log: the signed head over {store.audit.verify().size} leaves is kept elsewhere")
 
 
 def main(folder: Path) -> None:
@@ -51,8 +60,9 @@ def main(folder: Path) -> None:
         store.import_consents(SHOP / "consents.csv")
         store.import_events(SHOP.parent / "data" / "ecom.csv.gz", mapping=SHOP / "mapping.toml")
         answer_access_request(store, "user_0055", folder / "user_0055.json")
-        answer_erasure_request(store, "user_0055", "request 2024-31")
-        look_after(store)
+        look_after(store, folder / "checkpoint")
+        answer_erasure_request(store, "user_0055", "request 2024-31", folder / "certificate.json")
+        look_after(store, folder / "checkpoint")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ def main(folder: Path) -> None:
 
         erasure = store.erase("acct-17", reference="request 2026-118")
         print(f"erased: {len(erasure.key_ids)} keys destroyed")
+        certificate = cp.open_certificate(erasure.file, store.audit.public_key)  # anybody can, with the public key
+        print("certified:", ", ".join(certificate.statement.purposes), "and the account")
         with store.view("support", actor="support-agent:17") as view:
             print("support sees", view.profile("acct-17"))
         print(f"the audit log of {store.audit.verify().size} leaves is whole")

@@ -30,7 +30,9 @@ def tables(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
-OUR_MODULES = re.compile(r"\b(?:access|audit|check|erasure|expiry|importing|reading|recording|releases|retention)\.")
+OUR_MODULES = re.compile(
+    r"\b(?:access|audit|check|erasure|expiry|importing|proving|reading|recording|releases|retention|tracing|verifying)\."
+)
 
 
 def signature(node: ast.FunctionDef) -> str:

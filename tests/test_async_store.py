@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
+from consentprofile.async_audit import AsyncAudit
 from tests.usecases.scene import ACCOUNT, AGENT, NEW, NOW, POLICY, Clock, event
 
 
@@ -56,7 +57,9 @@ def parameters(member: object) -> list[inspect.Parameter]:
     return list(inspect.signature(function).parameters.values())
 
 
-@pytest.mark.parametrize(("face", "async_face"), [(cp.Store, cp.AsyncStore), (cp.View, cp.AsyncView)])
+@pytest.mark.parametrize(
+    ("face", "async_face"), [(cp.Store, cp.AsyncStore), (cp.View, cp.AsyncView), (cp.Audit, AsyncAudit)]
+)
 def test_it_has_exactly_the_methods_of_the_other_with_the_same_parameters(face: type, async_face: type) -> None:
     mine, theirs = public(async_face), public(face)
     assert set(mine) == set(theirs)
@@ -68,12 +71,18 @@ def test_it_has_exactly_the_methods_of_the_other_with_the_same_parameters(face: 
             assert parameters(mine[name]) == parameters(member), name
 
 
+def test_every_method_of_the_audit_log_but_the_iterators_is_a_coroutine() -> None:
+    for name, member in public(AsyncAudit).items():
+        if name in ("log", "actor"):
+            assert inspect.isasyncgenfunction(member)
+        elif not isinstance(member, property):
+            assert inspect.iscoroutinefunction(member), name
+
+
 def test_every_method_but_the_iterators_is_a_coroutine() -> None:
     for name, member in public(cp.AsyncStore).items():
         function = member.__func__ if isinstance(member, classmethod) else member
-        if name == "audit_log":
-            assert inspect.isasyncgenfunction(function)
-        elif name != "view" and not isinstance(member, property):
+        if name != "view" and not isinstance(member, property):
             assert inspect.iscoroutinefunction(function), name
 
 
@@ -91,7 +100,9 @@ def test_a_whole_life_of_a_store(setting: Setting, tmp_path: Path) -> None:
             assert profile is not None
             assert events is not None
             assert profile.events == len(events) == 2
-            assert (await store.withdraw_consent(ACCOUNT, ["marketing"]))["marketing"].state == "withdrawn"
+            ended = await store.withdraw_consent(ACCOUNT, ["marketing"])
+            assert ended.consents["marketing"].state == "withdrawn"
+            assert cp.open_certificate(ended.file, store.audit.public_key).statement.purposes == ("marketing",)
             assert (await store.access(ACCOUNT)).account == ACCOUNT
             assert (await store.plan_erasure(ACCOUNT)).found == 1
             assert (await store.erase(ACCOUNT, reference="request 1")).found == 1
@@ -127,13 +138,53 @@ def test_errors_are_the_same(setting: Setting) -> None:
 
 
 def test_the_long_audit_log_is_fetched_in_pages(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consentprofile.async_client.PAGE", 3)
+    monkeypatch.setattr("consentprofile.async_audit.PAGE", 3)
 
     async def read() -> None:
         async with await setting.create() as store:
             for _ in range(5):
                 await store.consents(ACCOUNT)
             assert [leaf.sequence async for leaf in store.audit.log()] == list(range(7))
+
+    run(read())
+
+
+def test_the_audit_log_is_proved_to_outsiders_as_by_the_other_face(setting: Setting, tmp_path: Path) -> None:
+    async def prove() -> None:
+        async with await consenting(setting) as store:
+            seen = await store.audit.checkpoint()
+            async with store.view("support", AGENT, "ticket 9") as view:
+                await view.profile(ACCOUNT)
+            read, _asked = await store.audit.account(ACCOUNT)
+            assert (read.actor, read.reason) == (AGENT, "ticket 9")
+            assert [trace.operation async for trace in store.audit.actor(AGENT)] == ["read"]
+            assert [trace async for trace in store.audit.actor(AGENT, until=NOW)] == []
+            erased = await store.erase(ACCOUNT)
+            assert await store.audit.certificate(erased.leaves)
+            assert await store.audit.extends(seen) == 3
+            assert (await store.audit.prove(2)).startswith(b"c2sp.org/tlog-proof@v1\nindex 2\n")
+            told: list[int] = []
+            exported = await store.audit.export(tmp_path / "out", told.append)
+            assert told
+            assert exported.size == (await store.audit.verify()).size
+            assert repr(store.audit) == "<AsyncAudit>"
+
+    run(prove())
+
+
+def test_the_actor_book_is_fetched_in_pages_and_asking_is_noted_once(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consentprofile.async_audit.PAGE", 2)
+
+    async def read() -> None:
+        async with await consenting(setting) as store:
+            async with store.view("support", AGENT) as view:
+                for _ in range(5):
+                    await view.profile(ACCOUNT)
+            assert [trace.operation async for trace in store.audit.actor(AGENT)] == ["read"] * 5
+            leaves = [leaf.operation async for leaf in store.audit.log()]
+            assert leaves.count("audit-read") == 1
 
     run(read())
 
@@ -297,7 +348,8 @@ LONG: dict[str, Long] = {
         [cp.Decision(account=ACCOUNT, purposes=("support",), notice=NEW, method="form")] * 3, progress=tell
     ),
     "record_many": lambda store, tell, _: store.record_many([event()] * 3, batch_size=1, progress=tell),
-    "verify_log": lambda store, tell, _: store.audit.verify(tell),
+    "audit.verify": lambda store, tell, _: store.audit.verify(tell),
+    "audit.export": lambda store, tell, file: store.audit.export(file.parent / f"out-{id(tell)}", tell),
     "check": lambda store, tell, _: store.check(progress=tell),
     "import_consents": lambda store, tell, file: store.import_consents(file, progress=tell),
 }

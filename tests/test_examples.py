@@ -27,7 +27,16 @@ SAYS: Final = {
         "{'support': True, 'analytics': False, 'marketing': False}",
         "the agent sees: ['mobile']",
     ),
-    "officer.py": ("access: ", "erasure: done", "expiry: 0", "check: clean", "write down the root"),
+    "officer.py": (
+        "access: ",
+        "erasure: done",
+        "expiry: 0",
+        "check: clean",
+        "certificate: ",
+        "it names nobody",
+        "leaves of yesterday",
+        "is kept elsewhere",
+    ),
     "analyst.py": ("platform,accounts\n", "asked again: the same bytes", "nobody's business"),
 }
 

@@ -29,17 +29,24 @@ FLOORS: Final[dict[str, set[str]]] = {
     "store": GROUND,
     "release": SHARED | {"model"},
     "usecases": GROUND | {"store", "release"},
-    "client": FACES,
-    "async_client": FACES | {"client"},
-    "consentprofile": FACES | {"client", "async_client"},
-    "integrations": SHARED | {"model", "client", "async_client", "consentprofile"},
-    "cli": SHARED | {"model", "client", "integrations", "consentprofile"},
+    "audit": FACES,
+    "client": FACES | {"audit"},
+    "async_calls": set(),
+    "async_audit": FACES | {"audit", "async_calls"},
+    "async_client": FACES | {"audit", "client", "async_calls", "async_audit"},
+    "consentprofile": FACES | {"audit", "client", "async_audit", "async_client"},
+    "integrations": SHARED | {"model", "audit", "client", "async_client", "consentprofile"},
+    "cli": SHARED | {"model", "usecases", "audit", "client", "integrations", "consentprofile"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself; ``consentprofile`` is the package's own face, its ``__init__``."""
 
-DOORS: Final[dict[tuple[str, str], str]] = {("usecases", "store"): "consentprofile.store.ports"}
-"""Where one part may enter another through one module only: use cases know the store by its Protocols."""
+DOORS: Final[dict[tuple[str, str], str]] = {
+    ("usecases", "store"): "consentprofile.store.ports",
+    ("cli", "usecases"): "consentprofile.usecases.witnessing",
+}
+"""Where one part may enter another through one module only: use cases know the store by its Protocols, and the command
+line knows the witness, who has no store and therefore no face of one."""
 
 CHANCE: Final = "consentprofile.crypto.randomness"
 """The one module of the ground floor that asks the operating system for randomness."""
@@ -224,6 +231,7 @@ OFFENDERS: Final[tuple[tuple[str, Rule, str, str], ...]] = (
     ("use case knows the face", imports_upward, "consentprofile.usecases.x", "import consentprofile as cp"),
     ("client knows cli", imports_upward, "consentprofile.client", "from consentprofile.cli.main import main"),
     ("cli goes past the client", imports_upward, "consentprofile.cli.x", "from consentprofile.store import sqlite"),
+    ("cli goes past the face", imports_upward, "consentprofile.cli.x", "from consentprofile.usecases import erasure"),
     ("only for types", imports_upward, "consentprofile.model.x", "if TYPE_CHECKING:\n    import consentprofile.store"),
     ("relative", imports_upward, "consentprofile.model.x", "from ..crypto import aead"),
     ("an unknown part", imports_upward, "consentprofile.utils.x", "from consentprofile.model import event"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import consentprofile as cp
 from consentprofile.cli.context import Account, Command, Context, InputFile, pass_context, store_options
 from consentprofile.cli.importing import Format, refused_rows, tell_refused, watching
 from consentprofile.cli.output import count
+from consentprofile.cli.writing import document, reissue, require_free, write_new
 
 _account = click.argument("account", type=Account())
 _purposes = click.option(
@@ -74,14 +76,48 @@ def renew_command(context: Context, account: str, purposes: tuple[str, ...], not
 @_account
 @_purposes
 @click.option("--method", metavar="TEXT", help="How the person decided.")
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A new file for the signed proof that the keys were destroyed; it names nobody.",
+)
 @_yes
 @store_options
 @pass_context
-def withdraw_command(context: Context, account: str, purposes: tuple[str, ...], method: str | None, yes: bool) -> None:
+def withdraw_command(
+    context: Context, account: str, purposes: tuple[str, ...], method: str | None, certificate: Path | None, yes: bool
+) -> None:
     """Note that ACCOUNT withdrew consent: the keys are destroyed before this returns, and the data with them."""
-    if _may_destroy(context, yes):
-        with context.open() as store:
-            _tell(context, dict(store.withdraw_consent(account, purposes, method=method).consents))
+    if certificate is not None:
+        require_free(certificate, "the file for the certificate")
+    if not _may_destroy(context, yes):
+        return
+    with context.open() as store:
+        done = store.withdraw_consent(account, purposes, method=method)
+    written = _written(done, certificate)
+    context.out.document(
+        {
+            "consents": done.consents,
+            "key_ids": done.key_ids,
+            "leaves": done.leaves,
+            "certificate": document(done.file) if done.file else None,
+            "file": written,
+        }
+    )
+    _table(context, done.consents)
+    if written is not None:
+        context.out.line(f"The certificate is in {written}.")
+    elif certificate is not None:
+        context.out.warn("No key was destroyed, for no consent was in force; so there is no certificate.")
+
+
+def _written(done: cp.IssuedCertificate, target: Path | None) -> str | None:
+    if target is None or not done.file:
+        return None
+    again = f"; the keys are destroyed. Make it again with `{reissue(done.leaves)}`"
+    write_new(target, done.file, "the certificate", after=again)
+    return str(target)
 
 
 @consent_command.command("show", cls=Command)
@@ -142,6 +178,10 @@ def _may_destroy(context: Context, yes: bool) -> bool:
 
 def _tell(context: Context, answer: dict[str, cp.Consent]) -> None:
     context.out.document(answer)
+    _table(context, answer)
+
+
+def _table(context: Context, answer: Mapping[str, cp.Consent]) -> None:
     context.out.table(
         ("purpose", "consent", "until", "changed"),
         [(c.purpose, c.state, _time(c.until), "yes" if c.changed else "no") for c in answer.values()],

@@ -27,6 +27,9 @@ COMMON: Final = frozenset({"store", "key_file", "key_env", "ask_passphrase", "as
 
 KEY_CHOICES: Final = "--key-file FILE (or CONSENTPROFILE_KEY_FILE), --key-env VARIABLE or --ask-passphrase"
 
+MAXIMUM_KEY: Final = 4_096
+"""Characters of a file with a public key that are read: more than any key has."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -153,6 +156,26 @@ class Account(_TextType):
         if not line:
             raise Misuse("standard input has no account on its first line")
         return line
+
+
+class PublicKey(_TextType):
+    """The public key of a log: its text, or ``@`` and a file that holds it."""
+
+    name = "key"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text of the key."""
+        text = str(value)
+        if not text.startswith("@"):
+            return text
+        try:
+            with open(text[1:], encoding="utf-8") as file:
+                return file.read(MAXIMUM_KEY).strip()
+        except UnicodeDecodeError:
+            raise Misuse(f"{_named(param)} names a file that is not UTF-8 text") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a path"
+            raise Misuse(f"{_named(param)} names a file that cannot be read: {reason}") from None
 
 
 def standard_input() -> str:

@@ -14,6 +14,7 @@ from consentprofile.cli.profile import counted
 def verify(stage: Stage) -> None:
     """The log is recomputed, and every customer's id sought in it and in every file of the store."""
     customers = stage.chosen.customers
+    signed = stage.store.audit.checkpoint().decode()
     head = stage.store.audit.verify()
     leaves = list(stage.store.audit.log())
     text = msgspec.json.encode(leaves)
@@ -27,6 +28,7 @@ def verify(stage: Stage) -> None:
     stage.out.pairs(
         [
             ("whole", f"{count(head.size, 'leaf', 'leaves')}, every hash recomputed; root {head.root[:32]}…"),
+            ("signed", f"{count(head.checkpoints, 'head')}; the newest vouches for {_vouched(signed)}"),
             ("what happened", counted(operations)),
             ("ids in the log", f"{in_log} of {len(customers):,} account ids"),
             ("ids in the files", f"{in_files} of {len(customers):,} account ids, in {megabytes:.1f} MB of store"),
@@ -36,9 +38,20 @@ def verify(stage: Stage) -> None:
     stage.gap()
     stage.say(
         "Erasure took nothing out of the log, for there was nobody in it: an auditor can verify it whole. Whoever "
-        "keeps the root elsewhere would notice if it were ever rewritten."
+        "keeps a signed head elsewhere would notice if it were ever rewritten."
     )
-    stage.facts["log"] = {"head": head, "operations": operations, "ids_in_log": in_log, "ids_in_files": in_files}
+    stage.facts["log"] = {
+        "head": head,
+        "checkpoint": signed,
+        "operations": operations,
+        "ids_in_log": in_log,
+        "ids_in_files": in_files,
+    }
+
+
+def _vouched(checkpoint: str) -> str:
+    """How many leaves a signed head is about: its second line."""
+    return count(int(checkpoint.split("\n")[1]), "leaf", "leaves")
 
 
 def release(stage: Stage) -> None:

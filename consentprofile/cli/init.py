@@ -13,9 +13,14 @@ from consentprofile.cli.output import Misuse, count
 @click.option(
     "--policy", required=True, type=InputFile(text=True), metavar="FILE", help="The policy that the store shall obey."
 )
+@click.option(
+    "--origin",
+    metavar="NAME",
+    help="What outsiders know the audit log by, for good, such as shop.example/consent-log. [a random name]",
+)
 @store_options
 @pass_context
-def init_command(context: Context, policy: str) -> None:
+def init_command(context: Context, policy: str, origin: str | None) -> None:
     """Make a store that obeys a policy, and its key.
 
     The key comes from a key file, which is made if it is not there; from an environment variable (make its text with
@@ -27,8 +32,8 @@ def init_command(context: Context, policy: str) -> None:
         raise Misuse("the key file must not lie in the store's directory: whoever takes the one would have the other")
     accepted = cp.load_policy(policy)
     made = isinstance(key, cp.KeyFile) and not key.path.exists()
-    with cp.Store.create(path, policy=accepted, key=key, clock=context.clock):
-        pass
+    with cp.Store.create(path, policy=accepted, key=key, clock=context.clock, origin=origin) as store:
+        public_key = store.audit.public_key
     purposes = list(accepted.purposes)
     provider = _provider(key)
     out.document(
@@ -38,6 +43,7 @@ def init_command(context: Context, policy: str) -> None:
             "purposes": purposes,
             "key": provider,
             "key_made": made,
+            "public_key": public_key,
         }
     )
     out.line(f"The store is made. It obeys the policy of {accepted.controller.name}")
@@ -71,4 +77,6 @@ def _warnings(key: cp.KeyProvider, *, made: bool) -> list[str]:
         f"{what} Whoever has it and the store can read everything; whoever loses it has lost everything, for "
         "nobody can open the store without it.",
         how,
+        "Write down the public key of the audit log too (`consentprofile audit public-key`), and publish it: with it "
+        "anybody can verify what the log proves, and it is no secret.",
     ]

@@ -75,6 +75,12 @@ class Output:
         else:
             self._console.print(_marked(text, style), soft_wrap=True)
 
+    def text(self, text: str) -> None:
+        """A text of several lines, as it is, to be kept: no marks, no wrapping, no line added."""
+        if not self._as_json:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())  # what is verified byte for byte is UTF-8 on any terminal
+
     def prose(self, text: str, *, indent: int = 0, style: str = "") -> None:
         """A paragraph, wrapped. Back ticks mark names, two asterisks what matters; a pipe gets neither."""
         if self._as_json:

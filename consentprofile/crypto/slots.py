@@ -30,6 +30,7 @@ from consentprofile.errors import CorruptRecord, DestroyedKey, QuarantinedRecord
 
 VERSION: Final = 0
 HEADER: Final = struct.Struct(">BBBQHIqq32s16s")
+_FIELDS: Final = struct.Struct(">xBBQHIqq32s16s")  # the header as it is read: without its version
 WRAPPED_BYTES: Final = 2 * KEY_BYTES + OVERHEAD
 RECORD_BYTES: Final = HEADER.size + WRAPPED_BYTES
 NO_KEY: Final = bytes(WRAPPED_BYTES)
@@ -44,6 +45,9 @@ class SlotKind(IntEnum):
     COMPARTMENT = 1
     ACCOUNT = 2
     EVIDENCE = 3
+
+
+_LAST_KIND: Final = int(SlotKind.EVIDENCE)
 
 
 class SlotHeader(NamedTuple):
@@ -90,11 +94,12 @@ def decode(number: int, record: bytes) -> Slot:
     """The slot behind its bytes. Raises :class:`CorruptRecord` for a wrong length or form, or a key of nobody."""
     if len(record) != RECORD_BYTES:
         raise CorruptRecord("a slot of the keyring has a wrong length; restore the keyring")
-    version, *fields = HEADER.unpack_from(record)
+    header = SlotHeader._make(_FIELDS.unpack_from(record))
     wrapped = record[HEADER.size :]
-    if version != VERSION or fields[0] > SlotKind.EVIDENCE or (fields[0] == SlotKind.UNUSED and wrapped != NO_KEY):
+    kind = header[0]
+    if record[0] != VERSION or kind > _LAST_KIND or (not kind and wrapped != NO_KEY):
         raise CorruptRecord("a slot of the keyring is not of a known form; restore the keyring")
-    return Slot(number, SlotHeader._make(fields), wrapped)
+    return Slot(number, header, wrapped)
 
 
 def unused(generation: int = 0) -> SlotHeader:

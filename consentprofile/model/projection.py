@@ -22,6 +22,7 @@ from consentprofile.model.policy import (
     Policy,
     TokenField,
 )
+from consentprofile.model.withheld import Withheld
 
 FUTURE_SECONDS: Final = 300
 """How far ahead of the store's clock an event may be: clocks of servers differ."""
@@ -34,7 +35,7 @@ _SECOND: Final = timedelta(seconds=1)
 Encoder: TypeAlias = Callable[[Value], int | bool | str]
 
 
-class Checked(NamedTuple):
+class Checked(Withheld, frozen=True):
     """An event that the policy declares. ``values`` are (field number, encoded value), ascending; tokens as given."""
 
     kind: int
@@ -100,26 +101,29 @@ class Projector:
             raise InvalidEvent("an event's time is more than 5 minutes ahead of the store's clock")
         if second < 0:
             raise InvalidEvent("an event's time is before 1970")
-        given = event.id
-        if given is not None and (not isinstance(given, str) or not 0 < len(_utf8(given)) <= MAXIMUM_TOKEN_BYTES):
+        if event.id is not None and not _is_token(event.id):
             raise InvalidEvent(f"an event's id is a text of 1 to {MAXIMUM_TOKEN_BYTES} bytes")
         values = []
+        number, fields = plan
+        refused = None
         for name, value in event.fields.items():
-            found = plan.fields.get(name)
+            found = fields.get(name)
             if found is None:
                 raise InvalidEvent(
                     f"events of kind {event.kind!r} carry a field that the policy does not declare for it"
                 )
-            number, encode = found
             try:
-                values.append((number, encode(value)))
+                values.append((found[0], found[1](value)))
             except (KeyError, TypeError, ValueError):
-                raise InvalidEvent(
-                    f"the field {name!r} of kind {event.kind!r} has a value that is not declared"
-                ) from None
-        values.sort()
+                refused = name
+                break
+        if refused is not None:
+            # Outside the handler: its error holds the value, and would travel along as context.
+            raise InvalidEvent(f"the field {refused!r} of kind {event.kind!r} has a value that is not declared")
+        if len(values) > 1:
+            values.sort()
         sensitive = self._sensitive.intersection(values) if self._sensitive else self._sensitive
-        return Checked(plan.number, second, values, sensitive)
+        return Checked(number, second, values, sensitive)
 
     def project(self, purpose: str, checked: Checked) -> list[tuple[int, int | bool | str]] | None:
         """The values that ``purpose`` keeps of the event, or None where it does not exist for this purpose."""
@@ -130,11 +134,16 @@ class Projector:
         return [pair for pair in checked.values if pair[0] in kept]
 
 
-def _utf8(text: str) -> bytes:
+def _is_token(value: object) -> bool:
+    """Whether this is a text of 1 to :data:`MAXIMUM_TOKEN_BYTES` bytes of UTF-8."""
+    if not isinstance(value, str):
+        return False
+    if value.isascii():
+        return 0 < len(value) <= MAXIMUM_TOKEN_BYTES
     try:
-        return text.encode()
+        return len(value.encode()) <= MAXIMUM_TOKEN_BYTES
     except UnicodeEncodeError:
-        return b""
+        return False
 
 
 def _encoder(field: Field) -> Encoder:
@@ -166,6 +175,6 @@ def _boolean(value: Value) -> bool:
 
 
 def _token(value: Value) -> str:
-    if type(value) is not str or not 0 < len(_utf8(value)) <= MAXIMUM_TOKEN_BYTES:
+    if type(value) is not str or not _is_token(value):
         raise ValueError
     return value

@@ -231,15 +231,10 @@ class Files:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             # The statement that failed may have rolled back already (a full disk does); then there is nothing to do.
             with suppress(sqlite3.OperationalError):
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                name = KEYS if connection is self.keys else DATA
-                raise StoreFault(
-                    f"{name} could not be written ({error.sqlite_errorname}); see that there is room, and try again"
-                ) from None
             raise
 
     def _checkpoint(self) -> bool:

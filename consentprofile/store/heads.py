@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consentprofile.errors import BrokenLog
+
+LEVELS: Final = 63
+"""Levels above the leaves that a log of the greatest length has."""
 
 
 class StoredHead(NamedTuple):
@@ -60,6 +63,13 @@ class Nodes:
             query = "SELECT hash FROM node WHERE level = ? AND position >= ? AND position < ? ORDER BY position"
             rows = self._db.execute(query, (level, first, end))
         return [found for (found,) in rows]
+
+    def ends(self) -> list[tuple[int, int]]:
+        """For each level that has nodes, from 1 up: the position after its last."""
+        (top,) = self._db.execute("SELECT coalesce(max(level), 0) FROM node").fetchone()
+        query = "SELECT max(position) FROM node WHERE level = ?"
+        lasts = [(level, self._db.execute(query, (level,)).fetchone()[0]) for level in range(1, min(top, LEVELS) + 1)]
+        return [(level, last + 1) for level, last in lasts if last is not None]
 
     def read(self, level: int, position: int) -> bytes:
         """The hash of a node. Raises :class:`BrokenLog` for one that is not there."""

@@ -198,8 +198,9 @@ class Keyring:
         if record is None:
             raise CorruptRecord("the keyring's directory names a slot that is not there; restore keys.db")
         slot = slots.decode(number, record)
+        header = slot.header
         # The wrapped key is bound to the tag in its slot; this is what binds the directory to it.
-        if slot.header.tag != tag or place_of(slot.header) != place:
+        if header.tag != tag or place_of(header) != place:
             raise CorruptRecord("the keyring's directory names a slot of another account; restore keys.db")
         return slot
 

@@ -41,6 +41,13 @@ class Log:
             raise BrokenLog("the audit log has lost its head", sequence=0)
         return Frontier.decode(row[0]), row[1]
 
+    def hour(self) -> int:
+        """The hour of the newest leaf, as :meth:`head` has it."""
+        row = self._db.execute("SELECT hour FROM tree").fetchone()
+        if row is None or not 0 <= row[0] <= LATEST_HOUR:
+            raise BrokenLog("the audit log has lost its head", sequence=0)
+        return int(row[0])
+
     def establish(self) -> None:
         """Begin an empty log."""
         self._db.execute("INSERT INTO tree (id, frontier, hour) VALUES (1, ?, 0)", (Frontier().encode(),))

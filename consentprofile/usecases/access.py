@@ -18,7 +18,7 @@ from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURP
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import tracing
 from consentprofile.usecases.consent import consents
-from consentprofile.usecases.reading import StoredEvent, open_block, public_event
+from consentprofile.usecases.reading import StoredEvent, open_blocks, public_event
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.tracing import Trace
 
@@ -83,7 +83,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
 def _compartment(session: Session, purpose: str, slot: Slot, now: int) -> HeldCompartment:
     key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
     rows = session.ground.rows(BLOCK).of(slot.number, slot.header.generation)
-    events = [event for sealed in rows for event in open_block(session, key, sealed, ALL_MONTHS)]
+    events = open_blocks(session, key, rows, ALL_MONTHS)
     return HeldCompartment(
         in_force=session.state(slot, now) in IN_FORCE,
         profile=fold(events, session.policy, session.policy.purposes[purpose]),

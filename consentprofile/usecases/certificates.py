@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from consentprofile.errors import InputError
+from consentprofile.errors import BrokenLog, InputError, ProofRefused
 from consentprofile.model.consent import Consent
 from consentprofile.tlog import certificate as certificates
 from consentprofile.tlog import leaf as leaves
 from consentprofile.tlog.certificate import Kind
+from consentprofile.tlog.merkle import MAX_SIZE
 from consentprofile.tlog.proof import inclusion_proof
 from consentprofile.usecases import heads
 from consentprofile.usecases.session import Session
@@ -46,7 +47,11 @@ def certify(session: Session, kind: Kind, sequences: Sequence[int]) -> bytes:
     if not sequences:
         return b""
     key = heads.signing_key(session)
-    head = heads.checkpoint(session)
+    try:
+        head = heads.checkpoint(session)
+    except BrokenLog as error:
+        told = f"the keys are destroyed, and that stands; but no certificate can be signed: {error}"
+        raise BrokenLog(told, sequence=error.sequence) from None
     with session.ground.files.reading():
         proven = [
             (
@@ -60,12 +65,17 @@ def certify(session: Session, kind: Kind, sequences: Sequence[int]) -> bytes:
 
 def certify_leaves(session: Session, sequences: Sequence[int]) -> bytes:
     """The certificate over these destruction leaves, for one that was lost. Raises :class:`InputError` for others."""
-    ordered = sorted(set(sequences))
+    ordered = sorted({sequence for sequence in sequences if 0 <= sequence <= MAX_SIZE})
     with session.ground.files.reading():
         pages = [session.ground.log.page(sequence, 1) for sequence in ordered]
         found = [leaves.decode(page[0].body) for page in pages if page]
     operations = {leaf.operation for leaf in found}
     kind = next((kind for kind, known in certificates.DESTRUCTIONS.items() if operations and operations <= known), None)
-    if kind is None or [leaf.sequence for leaf in found] != ordered:
-        raise InputError("name the leaves of one erasure or one withdrawal, as the audit log numbers them")
+    try:
+        if kind is None or [leaf.sequence for leaf in found] != ordered or len(ordered) != len(set(sequences)):
+            raise ProofRefused("these are not leaves of destructions of one kind")
+        certificates.state(kind, found)
+    except ProofRefused:
+        message = "name the leaves of one erasure or one withdrawal, as the audit log numbers them"
+        raise InputError(message) from None
     return certify(session, kind, ordered)

@@ -13,7 +13,7 @@ from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot, SlotKind, require_alive
-from consentprofile.errors import BrokenLog, CorruptRecord, DestroyedKey, QuarantinedRecord
+from consentprofile.errors import CorruptRecord, DestroyedKey, IntegrityFault, QuarantinedRecord
 from consentprofile.model import block
 from consentprofile.model.policy import Policy
 from consentprofile.release import ledger
@@ -23,6 +23,8 @@ from consentprofile.usecases import verifying
 from consentprofile.usecases.session import Session
 
 PAGE: Final = 500
+NOTHING: Final = -1
+"""Less than the size of any head."""
 
 _RECORDS: Final = {
     BLOCK: RecordType.BLOCK,
@@ -33,7 +35,8 @@ _RECORDS: Final = {
 
 UNKNOWABLE: Final = (
     "that no copy of the key file or the keyring exists elsewhere: a local file cannot prove it",
-    "that nothing was cut off the end of the log together with its tree: keep the root of `audit verify` elsewhere",
+    "that nobody with the key has rewritten the log, and nobody has put back both files with an older anchor: keep a "
+    "signed checkpoint elsewhere, and hold the log against it with `audit verify --checkpoint`",
     "that no sealed row was deleted by somebody with write access: what is gone leaves no mark of its own",
 )
 
@@ -73,8 +76,9 @@ def check(session: Session, *, repair: bool = False, progress: Callable[[str], N
     try:
         head = verifying.verify(session)
         size, root = head.size, head.root
-    except (BrokenLog, CorruptRecord) as error:
+    except IntegrityFault as error:
         findings.append(Finding(what=str(error), where="audit log"))
+    findings += _anchor(session)
     say("policies")
     findings += _policies(session)
     say("keys")
@@ -105,11 +109,40 @@ def _databases(session: Session) -> Iterator[Finding]:
             yield Finding(what=problem, where=name)
 
 
-def _policies(session: Session) -> Iterator[Finding]:
-    with session.ground.files.reading():
-        for number, (digest, text) in session.ground.data_file.policies().items():
-            if canonical.digest(text) != digest:
-                yield Finding(what="a policy does not have the digest it was accepted with", where=f"policy {number}")
+def _anchor(session: Session) -> list[Finding]:
+    """The anchor may lag behind the signed heads by one, where a process ended while signing, and by no more.
+
+    That it is of a signed head, which the log reaches, is verified with the log.
+    """
+    with session.ground.writing():  # so that nobody signs between the looks
+        anchors = session.ground.keyring.anchors()
+        size = max(anchors[0][0], 0) if anchors else NOTHING
+        later = session.ground.heads.after(size, 2)
+    if len(later) > 1:
+        return [Finding(what="lags behind the signed heads: was an older keyring put back?", where="anchor")]
+    return []
+
+
+def _policies(session: Session) -> list[Finding]:
+    """``data.db`` keeps exactly the policies that the keyring accepted, each with its digest, and each can be read."""
+    findings: list[Finding] = []
+    with session.ground.files.reading(), session.ground.keyring.snapshot():
+        kept = session.ground.data_file.policies()
+        try:
+            accepted = session.ground.keyring.accepted(session.keys.index)
+        except CorruptRecord as error:
+            return [Finding(what=str(error), where="accepted policies")]
+    for number, (digest, text) in kept.items():
+        if canonical.digest(text) != digest:
+            findings.append(_of_policy(number, "does not have the digest it was accepted with"))
+        elif accepted.get(number) != digest:
+            findings.append(_of_policy(number, "is not the one that the keyring accepted under this number"))
+    findings += [_of_policy(number, "was accepted, but is not in data.db") for number in accepted.keys() - kept.keys()]
+    return findings
+
+
+def _of_policy(number: int, what: str) -> Finding:
+    return Finding(what=what, where=f"policy {number}")
 
 
 def _keys(session: Session) -> tuple[int, list[Finding]]:
@@ -146,7 +179,11 @@ def _directory(session: Session) -> list[Finding]:
     findings: list[Finding] = []
     with session.ground.files.reading(), session.ground.keyring.snapshot():
         keyring = session.ground.keyring
-        named = {number: (tag, place) for number, tag, place in keyring.every_entry()}
+        named: dict[int, tuple[bytes, int]] = {}
+        for number, tag, at in keyring.every_entry():
+            if number in named:
+                findings.append(Finding(what="is named by more than one entry", where=f"slot {number}"))
+            named[number] = (tag, at)
         free = keyring.free()
         for slot in keyring.every_slot():
             place = place_of(slot.header)
@@ -178,8 +215,10 @@ def _suppressions(session: Session) -> Iterator[Finding]:
 def _terms(session: Session) -> Iterator[Finding]:
     """Terms must be what the policy says that they were made under."""
     with session.ground.files.reading():
-        accepted = {digest: Policy.from_text(text) for digest, text in session.ground.data_file.policies().values()}
+        kept = session.ground.data_file.policies().values()
         found = session.ground.keyring.all_terms()
+    # A policy whose text was altered is found among the policies, and accounts for no terms.
+    accepted = {digest: Policy.from_text(text) for digest, text in kept if canonical.digest(text) == digest}
     for number, terms in found.items():
         policy = accepted.get(terms.policy)
         notice = None if policy is None else policy.notices.get(terms.notice)

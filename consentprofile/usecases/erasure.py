@@ -117,6 +117,8 @@ def _dying(account: AccountKeys) -> list[tuple[int, Slot]]:
 
 def _erase(session: Session, account: AccountKeys, changes: Changes, who: Actor) -> None:
     names = {session.place(name): name for name in session.purpose_numbers}
+    # Where the clock was put back, a decision may lie ahead of it: the erasure comes after that one too.
+    latest = max([changes.now, *(slot.header.since for slot in account.slots.values())])
     for place, slot in sorted(account.slots.items()):
         if place < FIRST_PURPOSE_PLACE:
             continue
@@ -129,4 +131,4 @@ def _erase(session: Session, account: AccountKeys, changes: Changes, who: Actor)
     if ACCOUNT_PLACE in account.slots:
         account.destroy(ACCOUNT_PLACE, changes, Operation.ERASED, since=changes.now, role=who.role)
         account.vacate(ACCOUNT_PLACE)
-        account.note_erasure(changes.now)
+        account.note_erasure(latest)

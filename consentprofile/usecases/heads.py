@@ -6,18 +6,19 @@ behind the log, but a log that does not reach its anchor has been cut.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from consentprofile.crypto.signing import SigningKey
-from consentprofile.errors import BrokenLog, UndeclaredPurpose
+from consentprofile.errors import BrokenLog, ProofRefused, UndeclaredPurpose
 from consentprofile.store.ports import StoredHead
-from consentprofile.tlog.checkpoint import Checkpoint, sign_checkpoint
+from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consentprofile.tlog.merkle import Frontier
 from consentprofile.tlog.note import VerifierKey
 from consentprofile.tlog.proof import tree_root
 from consentprofile.usecases.session import Session
 
-NOTHING_BEFORE: Final = 0
+_logger: Final = logging.getLogger("consentprofile")
 
 
 def verifier_key(session: Session) -> VerifierKey:
@@ -45,6 +46,7 @@ def checkpoint(session: Session) -> StoredHead:
         newest = ground.heads.newest()
         require_extension(session, frontier)
         if newest is not None and newest.size == frontier.size:
+            _require_signed(session, newest)
             _anchor(session, newest)
             return newest
         root = frontier.root()
@@ -60,12 +62,19 @@ def checkpoint(session: Session) -> StoredHead:
 
 
 def checkpoint_if_grown(session: Session) -> None:
-    """Sign a head if anything was logged since the newest one; for the end of a session."""
-    with session.ground.files.reading():
-        frontier, _ = session.ground.log.head()
-        newest = session.ground.heads.newest()
-    if session.keys.signing is not None and (newest is None or newest.size < frontier.size):
-        checkpoint(session)
+    """Sign a head if anything was logged since the newest one: after an officer's act, and at the end of a session.
+
+    Over a log that does not extend its last head nothing is signed. That does not undo what was done, so it is not
+    raised here but logged; :func:`checkpoint`, ``audit verify`` and ``check`` raise or report it.
+    """
+    try:
+        with session.ground.files.reading():
+            frontier, _ = session.ground.log.head()
+            newest = session.ground.heads.newest()
+        if session.keys.signing is not None and (newest is None or newest.size != frontier.size):
+            checkpoint(session)
+    except BrokenLog as error:
+        _logger.error("the head of the audit log was not signed: %s", error)
 
 
 def require_extension(session: Session, frontier: Frontier) -> None:
@@ -80,6 +89,15 @@ def require_extension(session: Session, frontier: Frontier) -> None:
             raise BrokenLog(f"the log was cut: it had {size} leaves when its head was signed", sequence=frontier.size)
         if tree_root(size, read) != root:
             raise BrokenLog(f"the log does not extend the head of {size} leaves that was signed", sequence=0)
+
+
+def _require_signed(session: Session, head: StoredHead) -> None:
+    try:
+        signed = open_checkpoint(head.note, verifier_key(session))
+    except ProofRefused:
+        raise BrokenLog(f"the signed head over {head.size} leaves does not verify", sequence=head.size) from None
+    if (signed.size, signed.root) != (head.size, head.root):
+        raise BrokenLog(f"the signed head over {head.size} leaves is that of another log", sequence=head.size)
 
 
 def _anchor(session: Session, head: StoredHead) -> None:

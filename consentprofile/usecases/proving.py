@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from consentprofile.errors import InputError, ProofRefused, StoreFault
+from consentprofile.errors import BrokenLog, InputError, ProofRefused, StoreFault
 from consentprofile.store.ports import StoredHead
 from consentprofile.tlog.checkpoint import open_checkpoint
 from consentprofile.tlog.note import parse_note
 from consentprofile.tlog.proof import consistency_proof, inclusion_proof, verify_consistency
 from consentprofile.tlog.tiles import CHECKPOINT_PATH, Tile, encode_bundle, encode_tile, tiles_between
-from consentprofile.tlog.tlog_proof import TlogProof
+from consentprofile.tlog.tlog_proof import TlogProof, verify_tlog_proof
 from consentprofile.usecases import heads
 from consentprofile.usecases.session import Session
 
@@ -32,7 +33,8 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 def prove(session: Session, sequence: int) -> bytes:
     """A ``.tlog-proof`` file (C2SP tlog-proof) that leaf ``sequence`` is in the log, under its newest signed head.
 
-    Where no signed head covers the leaf yet, one is signed. Raises :class:`InputError` for a leaf that is not there.
+    Where no signed head covers the leaf yet, one is signed. The proof is verified before it is returned. Raises
+    :class:`InputError` for a leaf that is not there, :class:`BrokenLog` for one that cannot be proved.
     """
     with session.ground.files.reading():
         size = session.ground.log.head()[0].size
@@ -40,8 +42,14 @@ def prove(session: Session, sequence: int) -> bytes:
         raise InputError(f"there is no such leaf: the log has the leaves 0 to {size - 1}")
     head = head_over(session, sequence)
     with session.ground.files.reading():
-        proof = inclusion_proof(sequence, head.size, session.ground.nodes.read)
-    return TlogProof(index=sequence, hashes=tuple(proof), checkpoint=parse_note(head.note)).encode()
+        hashes = inclusion_proof(sequence, head.size, session.ground.nodes.read)
+        page = session.ground.log.page(sequence, 1)
+    try:
+        proof = TlogProof(index=sequence, hashes=tuple(hashes), checkpoint=parse_note(head.note))
+        verify_tlog_proof(proof, page[0].body if page else b"", heads.verifier_key(session))
+    except ProofRefused:
+        raise BrokenLog(f"leaf {sequence} cannot be proved; run `audit verify`", sequence=sequence) from None
+    return proof.encode()
 
 
 def head_over(session: Session, sequence: int) -> StoredHead:
@@ -118,5 +126,6 @@ def _write(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise StoreFault(f"the export cannot be written: {error.strerror}") from None

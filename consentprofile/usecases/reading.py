@@ -7,7 +7,7 @@ that meets a destroyed key on the way answers as if there had never been one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
@@ -86,8 +86,7 @@ class Reader:
                 if rows is None:
                     generation = slot.header.generation
                     rows = session.ground.rows(BLOCK).of(slot.number, generation)
-                for sealed in rows[done : done + SLICE]:
-                    events.extend(open_block(session, key, sealed, oldest))
+                events.extend(open_blocks(session, key, rows[done : done + SLICE], oldest))
                 del key
                 done += SLICE
         return events
@@ -107,33 +106,36 @@ class Reader:
         """Commit the leaf, the trail and the actor book's entry of a read; the second of the read."""
         session, actor, purpose = self._session, self._actor, self._purpose.name
         ground = session.ground
-        with ground.writing():
+        with ground.recording():
             now = session.now()
             plain = trail_entry(session, now, actor, Operation.READ, self._reason)
-            with ground.keyring.snapshot():
-                slot = self._readable(tag, now)
-                key = None if slot is None else self._unwrap(slot)
+            slot = self._readable(tag, now)
             # Without a compartment there is nowhere to keep the entry. The commitment looks the same, so the leaf does
             # not tell whether anything was read.
+            if slot is not None:
+                sealed = self._unwrap(slot).seal(RecordType.TRAIL, plain)
+                ground.rows(TRAIL).append([SealedRow(slot.number, slot.header.generation, sealed)])
             facts = (("commitment", commitment(plain)),)
             draft = Draft(Operation.READ, now, purpose, actor.role, facts)
-            with ground.files.data_transaction(full=False):
-                if key is not None:
-                    sealed = key.seal(RecordType.TRAIL, plain)
-                    ground.rows(TRAIL).append([SealedRow(key.slot, key.generation, sealed)])
-                sequence = ground.log.append((draft,), session.policy.digest)
-                book = session.actor_entry(sequence, now, actor, Operation.READ, purpose, self._reason)
-                ground.log.note_actors([(sequence, book)])
+            sequence = ground.log.append((draft,), session.policy.digest)
+            book = session.actor_entry(sequence, now, actor, Operation.READ, purpose, self._reason)
+            ground.log.note_actors([(sequence, book)])
         return now
 
 
-def open_block(session: Session, key: SlotKey, sealed: bytes, oldest: int) -> Iterator[Recorded]:
-    """The events of a block that retention still allows. Raises :class:`CorruptRecord`."""
-    opened = block.decode(key.open(RecordType.BLOCK, sealed))
-    if opened.month >= oldest:
-        read = session.codebook(opened.policy).read
-        for packed in opened.events:
-            yield read(packed)
+def open_blocks(session: Session, key: SlotKey, rows: Iterable[bytes], oldest: int) -> list[Recorded]:
+    """The events of blocks of one compartment that retention still allows. Raises :class:`CorruptRecord`."""
+    events: list[Recorded] = []
+    policy, read = -1, None
+    for sealed in rows:
+        opened = block.decode(key.open(RecordType.BLOCK, sealed))
+        if opened.month < oldest:
+            continue
+        if read is None or opened.policy != policy:
+            policy = opened.policy
+            read = session.codebook(policy).read
+        events.extend(map(read, opened.events))
+    return events
 
 
 def public_event(event: Recorded) -> StoredEvent:

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,7 +22,6 @@ from consentprofile.crypto.tags import SHORT_BYTES
 from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
 from consentprofile.model import block
 from consentprofile.model.event import Event, Outcome
-from consentprofile.model.ids import normalize_account
 from consentprofile.model.policy import Purpose
 from consentprofile.model.projection import Checked
 from consentprofile.store.ports import BLOCK, SealedRow
@@ -32,7 +31,7 @@ from consentprofile.usecases.session import Session
 BATCH: Final = 5_000
 """Events in one transaction of ``record_many``, unless told otherwise."""
 
-CHUNK: Final = 500
+CHUNK: Final = 250
 """Events whose keys are open at the same time."""
 
 
@@ -55,19 +54,19 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class _Compartment:
-    """One compartment during a batch: what it may take, and what it has taken."""
+    """One compartment during a chunk: what it may take, and what it has taken, by month."""
 
-    __slots__ = ("key", "months", "since")
+    __slots__ = ("key", "months", "since", "suppressed")
 
-    def __init__(self, key: SlotKey, since: int) -> None:
+    def __init__(self, key: SlotKey, since: int, suppressed: bool) -> None:
         self.key = key
         self.since = since
+        self.suppressed = suppressed
         self.months: dict[int, list[block.Packed]] = {}
 
 
-class _Account(NamedTuple):
-    compartments: dict[str, _Compartment]
-    suppressed: frozenset[str]
+_Compartments: TypeAlias = dict[str, _Compartment]
+"""The compartments of one account, by purpose."""
 
 
 class _Batch:
@@ -80,110 +79,117 @@ class _Batch:
     def __init__(self, session: Session, now: int) -> None:
         self._session = session
         self._now = now
-        self._purposes = tuple(session.policy.purpose_list)
+        calendar = session.calendar
+        self._month, self._floor = calendar.month, calendar.floor
+        self._project, self._tokens = session.projector.project, session.projector.tokens
+        self._purposes: list[tuple[Purpose, int, dict[Outcome, int]]] = [
+            (purpose, calendar.oldest_month(now, purpose.retention_months), {})
+            for purpose in session.policy.purpose_list
+        ]
         self._names = {number: name for name, number in session.purpose_numbers.items()}
-        oldest = session.calendar.oldest_month
-        self._oldest = {purpose.name: oldest(now, purpose.retention_months) for purpose in self._purposes}
         self._any_suppressed = session.ground.keyring.has_suppressions()
         self._blocks = session.ground.rows(BLOCK)
-        self._accounts: dict[bytes, _Account] = {}
+        self._accounts: dict[bytes, _Compartments] = {}
         self._sealed = 0
         # The tags of the blocks commit to them: nobody without the keys can make other blocks that end in them.
         self._commitment = hashlib.sha256()
-        self.counts: _Counts = {}
 
-    def add(self, events: Sequence[Event], committed: int | None) -> dict[str, Outcome]:
-        """Take events; the outcomes of the last. Raises :class:`InvalidEvent` for the first that cannot be taken.
+    @property
+    def counts(self) -> _Counts:
+        """How often each purpose has said what so far."""
+        return {
+            (purpose.name, outcome): count for purpose, _, told in self._purposes for outcome, count in told.items()
+        }
+
+    def add(self, events: Sequence[Event], committed: int | None) -> None:
+        """Take events. Raises :class:`InvalidEvent` for the first that cannot be taken.
 
         ``committed`` events of the same call are recorded already; it is what the error's index counts from. With None
         the event is the only one, and what is wrong with it is raised as it is.
         """
-        said: dict[str, Outcome] = {}
         for start in range(0, len(events), CHUNK):
-            said = self._add(events[start : start + CHUNK], start, committed)
-        return said
+            self._add(events[start : start + CHUNK], start, committed)
 
-    def _add(self, events: Sequence[Event], start: int, committed: int | None) -> dict[str, Outcome]:
+    def _add(self, events: Sequence[Event], start: int, committed: int | None) -> None:
         taken: list[tuple[Event, Checked, bytes]] = []
         tags: dict[str, bytes] = {}
-        index_key, check = self._session.keys.index, self._session.projector.check
-        for index, event in enumerate(events, start):
+        tag_of, check, now = self._session.tag, self._session.projector.check, self._now
+        for event in events:
             try:
-                checked = check(event, self._now)
-                tag = tags.get(event.account)
+                checked = check(event, now)
+                account = event.account
+                tag = tags.get(account)
                 if tag is None:
-                    tag = tags[event.account] = index_key.account(normalize_account(event.account))
+                    tag = tags[account] = tag_of(account)
             except InputError as error:
                 if committed is None:
                     raise
-                raise InvalidEvent(str(error), index=committed + index, committed=committed) from None
+                index = committed + start + len(taken)
+                raise InvalidEvent(str(error), index=index, committed=committed) from None
             taken.append((event, checked, tag))
         self._open(set(tags.values()))
-        said: dict[str, Outcome] = {}
-        counts = self.counts
+        accounts, offer = self._accounts, self._offer
         for event, checked, tag in taken:
-            account = self._accounts[tag]
-            said = {purpose.name: self._offer(purpose, account, event, checked) for purpose in self._purposes}
-            for entry in said.items():
-                counts[entry] = counts.get(entry, 0) + 1
+            compartments = accounts[tag]
+            for purpose, oldest, told in self._purposes:
+                outcome = offer(purpose, oldest, compartments, event, checked)
+                told[outcome] = told.get(outcome, 0) + 1
         self._write()
-        return said
 
     def _open(self, tags: set[bytes]) -> None:
         session, now = self._session, self._now
+        is_in_force, unwrap, bound = session.is_in_force, session.keys.unwrap, session.bound
         found = session.ground.keyring.compartments_of_many(list(tags))
         for tag in tags:
-            compartments = {}
-            for slot in found.get(tag, ()):
-                if session.is_in_force(slot, now):
-                    purpose = self._names[slot.header.purpose]
-                    key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
-                    compartments[purpose] = _Compartment(key, slot.header.since)
+            compartments: _Compartments = {}
             suppressed = session.suppressed_purposes(tag) if self._any_suppressed else _NOTHING
-            self._accounts[tag] = _Account(compartments, suppressed)
+            for slot in found.get(tag, ()):
+                if is_in_force(slot, now):
+                    header = slot.header
+                    purpose = self._names[header.purpose]
+                    key = unwrap(slot, purpose=purpose, terms=bound(header.terms))
+                    compartments[purpose] = _Compartment(key, header.since, purpose in suppressed)
+            self._accounts[tag] = compartments
 
-    def _offer(self, purpose: Purpose, account: _Account, event: Event, checked: Checked) -> Outcome:
-        name = purpose.name
-        compartment = account.compartments.get(name)
+    def _offer(
+        self, purpose: Purpose, oldest: int, compartments: _Compartments, event: Event, checked: Checked
+    ) -> Outcome:
+        compartment = compartments.get(purpose.name)
         if compartment is None:
             return Outcome.NO_CONSENT
-        if name in account.suppressed:
+        if compartment.suppressed:
             return Outcome.SUPPRESSED
-        values = self._session.projector.project(name, checked)
+        values = self._project(purpose.name, checked)
         if values is None:
             return Outcome.NOT_COLLECTED
-        if checked.at < compartment.since:
+        at = checked.at
+        if at < compartment.since:
             return Outcome.BEFORE_CONSENT
-        month = self._session.calendar.month(checked.at)
-        if month < self._oldest[name]:
+        month = self._month(at)
+        if month < oldest:
             return Outcome.PAST_RETENTION
-        packed = self._pack(purpose, compartment.key, event, checked, values)
+        secret = compartment.key.secret
+        # Without an id every call is an event of its own: a random id makes it one, and lets the fold drop copies of
+        # a block that somebody put back.
+        stored = random_bytes(SHORT_BYTES) if event.id is None else secret.event(event.id)
+        packed: block.Packed = [stored, self._floor(at, purpose.precision), checked.kind]
+        tokens = self._tokens
+        for number, value in values:
+            packed.append(number)
+            packed.append(secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
         compartment.months.setdefault(month, []).append(packed)
         return Outcome.RECORDED
 
-    def _pack(
-        self, purpose: Purpose, key: SlotKey, event: Event, checked: Checked, values: list[tuple[int, int | bool | str]]
-    ) -> block.Packed:
-        # Without an id every call is an event of its own: a random id makes it one, and lets the fold drop copies of
-        # a block that somebody put back.
-        stored = random_bytes(SHORT_BYTES) if event.id is None else key.secret.event(event.id)
-        packed: block.Packed = [stored, self._session.calendar.floor(checked.at, purpose.precision), checked.kind]
-        tokens = self._session.projector.tokens
-        for number, value in values:
-            packed.append(number)
-            packed.append(key.secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
-        return packed
-
     def _write(self) -> None:
         """Seal and write the blocks of a chunk, and put its keys down."""
-        policy = self._session.policy_number
+        policy, commit = self._session.policy_number, self._commitment.update
         rows = []
-        for account in self._accounts.values():
-            for compartment in account.compartments.values():
+        for compartments in self._accounts.values():
+            for compartment in compartments.values():
                 key = compartment.key
                 for month, events in compartment.months.items():
                     sealed = key.seal(RecordType.BLOCK, block.encode(policy, month, events))
-                    self._commitment.update(sealed[-TAG_BYTES:])
+                    commit(sealed[-TAG_BYTES:])
                     rows.append(SealedRow(key.slot, key.generation, sealed))
         self._accounts.clear()
         self._blocks.append(rows)
@@ -207,9 +213,9 @@ def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Ou
     """
     with session.ground.recording():
         batch = _Batch(session, session.now())
-        outcomes = batch.add([event], None)
+        batch.add([event], None)
         batch.finish(1, role)
-    return outcomes
+    return dict(batch.counts.keys())
 
 
 def record_many(

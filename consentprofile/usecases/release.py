@@ -15,7 +15,6 @@ import msgspec
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot, SlotKind
-from consentprofile.model.event import Recorded
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
 from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
@@ -28,7 +27,7 @@ from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import BLOCK, StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.reading import open_block
+from consentprofile.usecases.reading import open_blocks
 from consentprofile.usecases.session import Session
 
 SLICE: Final = 100
@@ -133,9 +132,8 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
             for slot in slots:
                 if _counts(session, slot, spec.purpose, now, suppressed=suppressed):
                     key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
-                    events: list[Recorded] = []
-                    for sealed in rows.get((slot.number, slot.header.generation), ()):
-                        events.extend(open_block(session, key, sealed, oldest))
+                    sealed = rows.get((slot.number, slot.header.generation), ())
+                    events = open_blocks(session, key, sealed, oldest)
                     counted.measure.add(key.secret.member(), dedupe(events)[-purpose.keep :])
                     counted.members[slot.number] = slot.header.generation, key.secret.member()
                     del key

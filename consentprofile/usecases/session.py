@@ -79,7 +79,7 @@ class Session:
 
     def now(self) -> int:
         """The second, UTC, by the store's clock, which never runs behind the newest leaf."""
-        return max(int(self._clock().timestamp()), self.ground.log.head()[1] * 3600)
+        return max(int(self._clock().timestamp()), self.ground.log.hour() * 3600)
 
     # ---- the policy ------------------------------------------------------------------------------
 

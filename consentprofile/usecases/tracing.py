@@ -11,6 +11,7 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
+from consentprofile.errors import InputError
 from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, TRAIL, SealedRow
@@ -141,9 +142,12 @@ def of_actor(
 ) -> Iterator[Trace]:
     """What the actor ``name`` (``role:name``) did from ``since`` to before ``until``, in the order of the log.
 
-    Read in pages, whatever the length of the book. Raises :class:`InvalidActor`, :class:`CorruptRecord`.
+    Read in pages, whatever the length of the book. Raises :class:`InvalidActor`, :class:`InputError` for a time
+    without a zone, :class:`CorruptRecord`.
     """
     wanted, who = parse_actor(name), parse_actor(actor)
+    if any(bound is not None and bound.tzinfo is None for bound in (since, until)):
+        raise InputError("a time is a datetime with a time zone")
     leave(session, who, Operation.AUDIT_READ, "")
     return _book(session, wanted, since, until)
 

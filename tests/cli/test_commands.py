@@ -174,8 +174,9 @@ def test_erase_takes_accounts_from_the_command_line_a_file_and_standard_input(sh
     erased = shop.answer("erase", "acct-2", "--from-file", "accounts.txt", "--yes", "--reference", "request 7")
     found = msgspec.convert(erased, dict[str, object])
     assert found["dry_run"] is False
-    done = msgspec.convert(erased["erasure"], dict[str, object])
+    (done,) = msgspec.convert(erased["erasures"], list[dict[str, object]])
     assert done["found"] == 2
+    assert done["file"] is None
     assert isinstance(done["key_ids"], list)
     assert len(done["key_ids"]) == 5
     assert done["reference_salt"]
@@ -252,6 +253,10 @@ def test_a_keyring_backup_is_for_its_owner_alone_and_never_overwrites(shop: Shop
         ("release", "reach.toml", "--out", "out"),
         ("release", "plan", "reach.toml"),
         ("audit", "verify"),
+        ("audit", "checkpoint"),
+        ("audit", "prove", "3"),
+        ("audit", "export", "--out", "log"),
+        ("audit", "public-key"),
         ("statistics",),
         ("check",),
         ("keys", "new"),

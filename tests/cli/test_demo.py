@@ -89,7 +89,9 @@ def test_withdrawal_and_erasure_leave_nothing_to_read(kept: tuple[Told, Path]) -
     assert withdrawn["profile_after"] is None
     assert withdrawn["profile_from_backup"] is None
     assert withdrawn["events_of_the_other_purpose"] == told["eyes"]["support"]["events"]
-    assert told["erased"]["keys"] == 4
+    assert withdrawn["backup_found_out"] is True
+    assert told["erased"]["keys"] == len(told["erased"]["certificate"]["key_ids"]) == 4
+    assert told["log"]["checkpoint"].split("\n")[1] == str(told["log"]["head"]["size"])
     assert told["erased"]["events_left"] == 0
     assert told["log"]["ids_in_log"] == told["log"]["ids_in_files"] == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,23 @@ WRONG: list[tuple[str, tuple[str, ...], int, str]] = [
     ("erasing unasked", ("erase", ACCOUNT), 2, "needs --yes"),
     ("withdrawing unasked", ("consent", "withdraw", ACCOUNT, "--purpose", "support"), 2, "needs --yes"),
     ("a passphrase from a pipe", ("check", "--ask-passphrase"), 2, ""),
+    ("no account for a trail", ("audit", "log", "--account", f"{ACCOUNT}\n"), 3, "control characters"),
+    ("no actor for the book", ("audit", "log", "--actor", ACCOUNT), 3, "role:name"),
+    ("an account and an actor", ("audit", "log", "--account", ACCOUNT, "--actor", "a:b"), 2, "not for both"),
+    ("no leaf", ("audit", "prove", ACCOUNT), 2, "takes a whole number"),
+    ("a leaf that is not there", ("audit", "prove", "99999"), 3, "there is no such leaf"),
+    ("leaves of something else", ("audit", "certificate", "0", "3"), 3, "name the leaves of one erasure"),
+    ("a checkpoint that is none", ("audit", "verify", "--checkpoint", "policy.toml"), 6, "the note"),
+    ("no certificate", ("certificate", "show", "policy.toml"), 6, "not a certificate"),
+    ("no file with a certificate", ("certificate", "show", ACCOUNT), 2, "FILE cannot be read"),
+    ("no key", ("certificate", "verify", "policy.toml", "--public-key", ACCOUNT), 6, "base64"),
+    (
+        "no file with a key",
+        ("certificate", "verify", "policy.toml", "--public-key", f"@{ACCOUNT}"),
+        2,
+        "cannot be read",
+    ),
+    ("an export elsewhere", ("audit", "export", "--out", "policy.toml"), 8, "earlier export"),
     ("a reference too long", ("erase", ACCOUNT, "--yes", "--reference", ACCOUNT * 20), 3, "a reference is"),
 ]
 
@@ -129,6 +147,27 @@ def test_an_answer_that_cannot_be_written_leaves_no_part_of_it(shop: Shop, monke
         "consentprofile: access.json cannot be written: No space left on device\n",
     )
     assert not Path("answer").exists()
+
+
+def test_a_certificate_that_cannot_be_written_says_how_to_make_it_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys are destroyed by then: that must not be hidden, nor the proof of it lost."""
+
+    def full(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device", ACCOUNT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        refused = shop.run("erase", ACCOUNT, "--yes", "--certificates", "proofs")
+    assert refused.exit_code == 3
+    assert ACCOUNT not in refused.stderr
+    assert list(Path("proofs").iterdir()) == []
+    assert "the keys are destroyed" in refused.stderr
+    (again,) = re.findall(r"`consentprofile (audit certificate [\d ]+)`", refused.stderr)
+    shop.done(*again.split(), "--out", "again.json")
+    key = shop.done("audit", "public-key").strip()
+    assert "an erasure" in shop.done("certificate", "verify", "again.json", "--public-key", key)
 
 
 def test_the_unexpected_says_its_type_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

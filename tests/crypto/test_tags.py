@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hmac
 import pickle
 
 import pytest
@@ -29,6 +30,17 @@ def test_hmac_is_the_published_one(case: Case) -> None:
     assert (made[: case.size] == case.given["tag"]) is case.valid
 
 
+@given(st.binary(max_size=130), st.binary(max_size=200))
+def test_hmac_is_that_of_the_standard_library_for_keys_of_every_length(key: bytes, message: bytes) -> None:
+    assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 63, 64, 65, 128])
+def test_hmac_is_right_on_either_side_of_the_block(size: int) -> None:
+    key = bytes(range(size))
+    assert hmac_sha256(key, b"message") == hmac.digest(key, b"message", "sha256")
+
+
 @pytest.mark.parametrize("case", DERIVED, ids=lambda case: str(case.number))
 def test_hkdf_is_the_published_one(case: Case) -> None:
     secret, salt, info = (case.given[name] for name in ("ikm", "salt", "info"))
@@ -45,6 +57,7 @@ def test_every_digest_is_hmac_over_its_documented_input(account: bytes, name: st
     tag = index.account(account)
     assert tag == hmac_sha256(KEY, b"\x01" + account)
     assert index.suppression(tag, name) == hmac_sha256(KEY, b"\x02" + tag + name.encode())
+    assert index.policy(7, tag) == hmac_sha256(KEY, b"\x06" + (7).to_bytes(8, "big") + tag)
     assert secret.event(value) == hmac_sha256(KEY, b"\x03" + value.encode())[:16]
     field = name.encode()
     assert secret.token(name, value) == hmac_sha256(KEY, b"\x04" + bytes([len(field)]) + field + value.encode())[:16]
@@ -58,6 +71,8 @@ def test_one_input_under_different_uses_and_keys_gives_different_digests() -> No
         IndexKey(KEY).account(b"same")[:16],
         IndexKey(other).account(b"same")[:16],
         IndexKey(KEY).suppression(b"same", "")[:16],
+        IndexKey(KEY).policy(1, b"same")[:16],
+        IndexKey(KEY).policy(2, b"same")[:16],
         CompartmentSecret(KEY).event("same"),
         CompartmentSecret(other).event("same"),
         CompartmentSecret(KEY).token("device", "same"),

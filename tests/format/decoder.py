@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -201,7 +202,7 @@ class Decoder:
         secret = base64.b64decode(key_text.rstrip()[len(prefix) :], validate=True)
         self.keys = self._connect(path / "keys.db")
         self.data = self._connect(path / "data.db")
-        _, self.store, self.epoch, _ = self.one(self.keys, "SELECT * FROM keyring")
+        self.store, self.origin, self.epoch = self.one(self.keys, "SELECT store, origin, epoch FROM keyring")
         assert self.one(self.data, "SELECT store FROM store WHERE id = 1") == (self.store,)
         query = "SELECT provider, check_value FROM epoch WHERE number = ?"
         provider, check_value = self.one(self.keys, query, self.epoch)
@@ -218,6 +219,7 @@ class Decoder:
             assert hashlib.sha256(text).digest() == digest
             self.policies[number] = json.loads(text)
             assert canonical_json(self.policies[number]) == text
+            assert self.accepted(number) == digest
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
@@ -250,6 +252,17 @@ class Decoder:
             assert slot.tag == self.tag(account)
             assert place == {1: 2 + slot.purpose, 2: 0, 3: 1}[slot.kind]
         return found
+
+    def accepted(self, number: int) -> bytes:
+        """The digest of the policy that was accepted under this number, its seal compared."""
+        query = "SELECT digest, seal FROM accepted_policy WHERE number = ?"
+        digest, seal = self.one(self.keys, query, number)
+        assert seal == mac(self.epoch_keys["index"], b"\x06" + struct.pack(">Q", number) + digest)
+        return bytes(digest)
+
+    def public_key(self) -> bytes:
+        """The public half of the signing key."""
+        return Ed25519PrivateKey.from_private_bytes(self.epoch_keys["signing"]).public_key().public_bytes_raw()
 
     def terms(self, number: int) -> bytes:
         query = "SELECT number, purpose, notice, notice_sha256, declaration, policy FROM terms WHERE number = ?"
@@ -328,6 +341,30 @@ class Decoder:
         frontier, _ = self.one(self.data, "SELECT frontier, hour FROM tree WHERE id = 1")
         assert frontier_root(frontier) == (len(hashed), root)
         return root
+
+    def root_at(self, size: int) -> bytes:
+        """The root over the first leaves."""
+        query = "SELECT hash FROM leaf WHERE sequence < ? ORDER BY sequence"
+        hashed = [hashed for (hashed,) in self.data.execute(query, (size,))]
+        assert len(hashed) == size
+        return merkle_root(hashed)
+
+    def nodes(self) -> dict[tuple[int, int], bytes]:
+        """Every stored node by level and position, compared with the two below it."""
+        found = {(0, at): hashed for at, hashed in self.data.execute("SELECT sequence, hash FROM leaf")}
+        for level, at, hashed in self.data.execute("SELECT level, position, hash FROM node ORDER BY level, position"):
+            assert hashed == node(found[level - 1, 2 * at], found[level - 1, 2 * at + 1])
+            found[level, at] = hashed
+        return found
+
+    def checkpoints(self) -> list[tuple[int, bytes, bytes]]:
+        """Every signed head: size, root, note."""
+        return self.data.execute("SELECT size, root, note FROM checkpoint WHERE note <> x'' ORDER BY size").fetchall()
+
+    def anchor(self) -> tuple[int, bytes]:
+        """The size and root of the head that the keyring keeps."""
+        size, root = self.one(self.keys, "SELECT size, root FROM anchor WHERE id = 1")
+        return size, root
 
     def suppressions(self, account: str) -> list[str]:
         tag = self.tag(account)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import ast
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 
 import consentprofile as cp
-from tests.format import decoder
+from tests.format import decoder, outsider
 from tests.format.decoder import Decoder, OpenSlot
+from tests.format.outsider import LogKey
 
 NOW: Final = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
 ACCOUNT: Final = "acct-17"
+ORIGIN: Final = "shop.example/consent-log"
 POLICY: Final = Path(__file__).resolve().parents[2] / "examples" / "shop" / "policy.toml"
 STATES: Final = ("none", "refused", "given", "renewed", "withdrawn", "invalidated", "expired")
 
@@ -28,7 +33,8 @@ class Made:
     def __init__(self, folder: Path) -> None:
         self.now = NOW
         self.path, self.key = folder / "store", folder / "key"
-        with cp.Store.create(self.path, policy=POLICY, key=cp.KeyFile(self.key), clock=lambda: self.now) as store:
+        key = cp.KeyFile(self.key)
+        with cp.Store.create(self.path, policy=POLICY, key=key, clock=lambda: self.now, origin=ORIGIN) as store:
             self.fill(store)
             with store.view("support", actor="support-agent:17", reason="ticket 4") as view:
                 self.events = view.events(ACCOUNT) or []
@@ -37,7 +43,9 @@ class Made:
             self.held = store.access(ACCOUNT, actor="officer:ada", reason="request 7")
             self.consents = store.consents(ACCOUNT)
             self.log = list(store.audit.log())
-            self.root = store.audit.verify().root
+            self.head = store.audit.verify()
+            self.root = self.head.root
+            self.public_key = store.audit.public_key
         self.modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.path.iterdir()}
         self.decoder = Decoder(self.path, self.key.read_text())
         self.slots = self.decoder.slots(ACCOUNT)
@@ -56,10 +64,10 @@ class Made:
             at = NOW + timedelta(minutes=minute)
             self.now = at
             store.record(cp.Event(account=ACCOUNT, kind=kind, at=at, id=f"e-{minute}", fields=fields))
-        store.withdraw_consent(ACCOUNT, ["analytics"], method="settings page")
+        self.withdrawn = store.withdraw_consent(ACCOUNT, ["analytics"], method="settings page")
         store.refuse_consent(ACCOUNT, ["analytics"])
         store.suppress(ACCOUNT, "do-not-contact", actor="officer:ada")
-        store.erase("bystander", reference="request 8", actor="officer:ada")
+        self.erased = store.erase("bystander", reference="request 8", actor="officer:ada")
         store.record(cp.Event(account=ACCOUNT, kind="login", at=self.now, id="e-3"))
 
     def compartment(self, purpose: str) -> OpenSlot:
@@ -79,14 +87,14 @@ def second(at: datetime) -> int:
     return int(at.timestamp())
 
 
-def test_the_decoder_shares_no_code_with_the_package() -> None:
-    tree = ast.parse(Path(decoder.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("reader", [decoder, outsider], ids=["decoder", "outsider"])
+def test_the_readers_share_no_code_with_the_package(reader: ModuleType) -> None:
+    tree = ast.parse(Path(str(reader.__file__)).read_text(encoding="utf-8"))
     named = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     named += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    assert {name.partition(".")[0] for name in named} == {
-        *("__future__", "base64", "hashlib", "hmac", "json", "sqlite3", "struct", "pathlib", "typing"),
-        "cryptography",
-    }
+    foreign = {name for name in named if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name.partition(".")[0] for name in foreign} <= {"cryptography", "tests"}
+    assert {name for name in foreign if name.startswith("tests")} <= {"tests.format.decoder"}
 
 
 def test_the_files_are_those_of_the_description(made: Made) -> None:
@@ -96,8 +104,8 @@ def test_the_files_are_those_of_the_description(made: Made) -> None:
 
 
 TABLES: Final = {
-    "keys": "directory epoch epoch_key free_slot keyring pending purpose slot suppression terms",
-    "data": "account actor_book block counter evidence leaf operation policy release store trail tree",
+    "keys": "accepted_policy anchor directory epoch epoch_key free_slot keyring pending purpose slot suppression terms",
+    "data": "account actor_book block checkpoint counter evidence leaf node operation policy release store trail tree",
 }
 
 
@@ -181,26 +189,32 @@ def test_each_purpose_kept_its_own(made: Made) -> None:
 
 
 def test_the_trails_are_decoded(made: Made) -> None:
-    def said(traces: list[Any]) -> list[list[object]]:
-        return [[second(trace.at), *trace.actor.split(":"), trace.operation, trace.reason] for trace in traces]
+    def said(traces: Iterable[Any]) -> list[list[object]]:
+        return [
+            [trace.leaf, second(trace.at), *trace.actor.split(":"), trace.operation, trace.reason] for trace in traces
+        ]
 
     compartment = made.decoder.trail(made.compartment("support"))
-    assert [entry[:5] for entry in compartment] == said(made.held.compartments["support"].trail)
+    assert [entry[:6] for entry in compartment] == said(made.held.compartments["support"].trail)
     account = made.open[0]
     assert account is not None
     entries = made.decoder.trail(account)
-    assert [entry[:5] for entry in entries] == said(made.held.trail)
-    assert [entry[3] for entry in entries] == ["suppressed", "accessed"]
+    assert [entry[:6] for entry in entries] == said(made.held.trail)
+    assert [entry[4] for entry in entries] == ["suppressed", "accessed"]
 
 
 def test_every_commitment_to_a_trail_is_that_of_its_plaintext(made: Made) -> None:
+    """And every entry begins with the sequence of the leaf that commits to it."""
     account, support = made.open[0], made.compartment("support")
     assert account is not None
     plains = [*made.decoder.rows("trail", decoder.TRAIL, account), *made.decoder.rows("trail", decoder.TRAIL, support)]
     committed = {
-        dict(leaf[7])["commitment"] for leaf in made.decoder.leaves() if leaf[3] in {"read", "accessed", "suppressed"}
+        leaf[1]: dict(leaf[7])["commitment"]
+        for leaf in made.decoder.leaves()
+        if leaf[3] in {"read", "accessed", "suppressed"}
     }
-    assert committed == {sha256(plain).digest() for plain in plains}
+    assert committed == {decoder.unpack(plain)[0]: sha256(plain).digest() for plain in plains}
+    assert {len(decoder.unpack(plain)[6]) for plain in plains} == {16}
 
 
 def test_the_actor_book_is_decoded(made: Made) -> None:
@@ -292,3 +306,67 @@ def test_a_dead_key_leaves_92_zero_bytes_and_no_key_id(made: Made) -> None:
 
 def test_nothing_is_pending(made: Made) -> None:
     assert made.decoder.one(made.decoder.keys, "SELECT count(*) FROM pending") == (0,)
+
+
+# ---- what outsiders verify ---------------------------------------------------------------------------
+
+
+def test_the_public_key_is_that_of_the_sealed_seed(made: Made) -> None:
+    key = LogKey(made.decoder.origin, made.decoder.public_key())
+    assert made.decoder.origin == ORIGIN
+    assert key.text() == made.public_key
+    assert outsider.read_key(made.public_key) == key
+
+
+def test_every_signed_head_verifies_over_the_leaves_below_it(made: Made) -> None:
+    key = outsider.read_key(made.public_key)
+    heads = made.decoder.checkpoints()
+    assert len(heads) >= 3
+    for size, root, note in heads:
+        assert outsider.read_checkpoint(note, key) == (size, root)
+        assert made.decoder.root_at(size) == root
+    assert heads[-1][0] == len(made.decoder.leaves())
+    assert made.decoder.anchor() == heads[-1][:2]
+    assert made.decoder.one(made.decoder.data, "SELECT count(*) FROM checkpoint WHERE note = x''") == (0,)
+
+
+def test_every_perfect_subtree_is_kept(made: Made) -> None:
+    size = len(made.decoder.leaves())
+    perfect = {(level, at) for level in range(size.bit_length()) for at in range(size >> level)}
+    assert made.decoder.nodes().keys() == perfect
+
+
+def test_the_accepted_policy_is_sealed_in_the_keyring(made: Made) -> None:
+    accepted = made.decoder.accepted(1)
+    assert accepted == sha256(decoder.canonical_json(made.decoder.policies[1])).digest()
+    assert {leaf[6] for leaf in made.decoder.leaves() if leaf[3] == "policy-accepted"} == {accepted}
+    assert made.decoder.one(made.decoder.keys, "SELECT count(*) FROM accepted_policy") == (1,)
+
+
+def test_certificates_verify_with_the_public_key_alone(made: Made) -> None:
+    key = outsider.read_key(made.public_key)
+    for issued, kind, purposes in (
+        (made.withdrawn, "withdrawal", ["analytics"]),
+        (made.erased, "erasure", ["support"]),
+    ):
+        stated = outsider.read_certificate(issued.file, key)
+        assert (stated["kind"], stated["purposes"]) == (kind, purposes)
+        assert tuple(stated["key_ids"]) == issued.key_ids
+        leaves = made.decoder.leaves()
+        assert stated["key_ids"] == [dict(leaves[sequence][7])["key-id"].hex() for sequence in issued.leaves]
+    salt = bytes.fromhex(made.erased.reference_salt or "")
+    assert outsider.read_certificate(made.erased.file, key)["reference"] == sha256(salt + b"request 8").hexdigest()
+
+
+@pytest.mark.parametrize("at", range(0, 100, 7))
+def test_a_certificate_or_head_with_a_flipped_bit_does_not_verify(made: Made, at: int) -> None:
+    """Neither for this reader nor for ours."""
+    key = outsider.read_key(made.public_key)
+    note = made.decoder.checkpoints()[-1][2]
+    for whole, read in ((made.erased.file, outsider.read_certificate), (note, outsider.read_checkpoint)):
+        place = len(whole) * at // 100
+        flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        with pytest.raises((AssertionError, ValueError, InvalidSignature, KeyError)):
+            read(flipped, key)
+        with pytest.raises(cp.ProofRefused):
+            cp.open_certificate(flipped, made.public_key)

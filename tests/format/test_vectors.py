@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Final
 
 import pytest
@@ -12,14 +13,19 @@ from consentprofile.crypto.binding import Binding, RecordType
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import EnvKey
 from consentprofile.crypto.randomness import injected
+from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import SlotHeader, SlotKind
 from consentprofile.crypto.tags import CompartmentSecret, IndexKey
 from consentprofile.model import block
 from consentprofile.store.keyring import Terms
 from consentprofile.tlog import leaf as leaves
+from consentprofile.tlog.certificate import certify, open_certificate, reference_matches
+from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consentprofile.tlog.leaf import Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
-from tests.format.make_vectors import FILE, vectors
+from consentprofile.tlog.note import VerifierKey
+from consentprofile.tlog.proof import inclusion_proof
+from tests.format.make_vectors import FILE, log, vectors
 
 VECTORS: Final = json.loads(FILE.read_text(encoding="utf-8"))
 GIVEN: Final = {name: bytes.fromhex(value) for name, value in VECTORS["given"].items()}
@@ -96,6 +102,42 @@ def test_digests() -> None:
     secret = CompartmentSecret(GIVEN["compartment_key_and_secret"][32:])
     assert index.account(b"acct-17") == ANSWERS["account_tag"]
     assert index.suppression(GIVEN["tag"], "deceased") == ANSWERS["suppression_seal"]
+    assert index.policy(1, GIVEN["policy"]) == ANSWERS["policy_seal"]
     assert secret.event("e-1") == ANSWERS["event_id"]
     assert secret.token("device", "d-1") == ANSWERS["token"]
     assert secret.member() == ANSWERS["member"]
+
+
+def test_a_signed_head() -> None:
+    key = SigningKey(GIVEN["signing_seed"])
+    verifier = VerifierKey(GIVEN["origin"].decode(), key.public)
+    assert key.public == ANSWERS["public_key"]
+    assert verifier.encode().encode() == ANSWERS["verifier_key"]
+    head = Checkpoint(verifier.name, 6, ANSWERS["log_root"])
+    assert sign_checkpoint(head, key.public, key.sign).encode() == ANSWERS["checkpoint"]
+    assert open_checkpoint(ANSWERS["checkpoint"], verifier) == head
+
+
+def test_a_certificate() -> None:
+    key = SigningKey(GIVEN["signing_seed"])
+    verifier = VerifierKey(GIVEN["origin"].decode(), key.public)
+    reference = sha256(GIVEN["reference_salt"] + GIVEN["reference"]).digest()
+    frontier = Frontier()
+    nodes: dict[tuple[int, int], bytes] = {}
+    for body in log():
+        nodes |= {(level, at): hashed for level, at, hashed in frontier.append(leaf_hash(body))}
+    proven = [
+        (
+            Leaf(
+                0, sequence, 101, "erased", purpose, "officer", GIVEN["leaf_policy"],
+                (("key-id", key_id), ("reference", reference)),
+            ),
+            inclusion_proof(sequence, 6, lambda level, at: nodes[level, at]),
+        )
+        for sequence, purpose, key_id in ((3, "support", GIVEN["key_id"]), (4, "", b"\xbb" * 16))
+    ]  # fmt: skip
+    made = certify("erasure", proven, ANSWERS["checkpoint"], verifier, key.sign)
+    assert made.encode() == ANSWERS["certificate"]
+    opened = open_certificate(ANSWERS["certificate"], verifier)
+    assert opened.statement.key_ids == (GIVEN["key_id"].hex(), "bb" * 16)
+    reference_matches(opened, GIVEN["reference"].decode(), GIVEN["reference_salt"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from consentprofile.errors import (
     UnsupportedEnvironment,
 )
 from consentprofile.store import files as module
-from consentprofile.store import migrations
 from consentprofile.store.files import DATA, KEYS, PRAGMAS, Files, connect, require_format
 
 WANTED = {
@@ -41,23 +39,6 @@ WANTED = {
         "cell_size_check": 1,
     },
 }
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with both files, as new."""
-    migrations.create_files(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def files(folder: Path) -> Iterator[Files]:
-    """The same, open."""
-    opened = Files(folder, wait=0.2, durability="relaxed")
-    with opened.writing():
-        opened.keys.execute("INSERT INTO keyring (id, store, epoch, changes) VALUES (1, ?, 1, 0)", (bytes(16),))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("name", [KEYS, DATA])

@@ -22,7 +22,7 @@ def establish(ground: Ground, *, data: bytes = STORE) -> None:
             ground.data_file.establish(data)
             ground.log.establish()
         with ground.files.keyring_transaction():
-            ground.keyring.establish(STORE, Epoch(1, b"", bytes(32), []), [])
+            ground.keyring.establish(STORE, "shop.example/log", Epoch(1, b"", bytes(32), []), [])
 
 
 def test_a_store_is_private_whatever_the_mask_is(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from consentprofile.store.keyring import Epoch, Keyring, Terms, destroyed, place
 
 TAG = b"\x11" * 32
 STORE = bytes(range(16))
+ORIGIN = "shop.example/log"
 INDEX = IndexKey(bytes(32))
 
 
@@ -36,7 +37,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def keyring(connection: sqlite3.Connection) -> Keyring:
     keyring = Keyring(connection)
     epoch = Epoch(1, b"provider", b"\x05" * 32, [WrappedKey("officer", b"o" * 60), WrappedKey("index", b"i" * 60)])
-    keyring.establish(STORE, epoch, ["support", "analytics"])
+    keyring.establish(STORE, ORIGIN, epoch, ["support", "analytics"])
     return keyring
 
 
@@ -60,6 +61,7 @@ def occupy(keyring: Keyring, tag: bytes = TAG, purpose: int = 1, generation: int
 
 def test_what_was_established_is_read_back(keyring: Keyring) -> None:
     assert keyring.identity() == (STORE, 1)
+    assert keyring.origin() == ORIGIN
     assert keyring.purposes() == {1: "support", 2: "analytics"}
     epoch = keyring.epoch(1)
     assert epoch[:3] == (1, b"provider", b"\x05" * 32)
@@ -88,6 +90,38 @@ def test_terms_are_bound_by_the_digest_of_every_field(keyring: Keyring) -> None:
         terms._replace(policy=bytes(32)),
     ]
     assert len({terms.bound, *(other.bound for other in others)}) == 7
+
+
+def test_accepted_policies_are_read_back_by_their_numbers(keyring: Keyring) -> None:
+    assert keyring.accepted(INDEX) == {}
+    keyring.accept(1, b"\x01" * 32, INDEX)
+    keyring.accept(2, b"\x02" * 32, INDEX)
+    assert keyring.accepted(INDEX) == {1: b"\x01" * 32, 2: b"\x02" * 32}
+
+
+FORGED = {
+    "another digest": "UPDATE accepted_policy SET digest = zeroblob(32)",
+    "another number": "UPDATE accepted_policy SET number = 2",
+    "another seal": "UPDATE accepted_policy SET seal = zeroblob(32)",
+    "one more": "INSERT INTO accepted_policy SELECT 2, digest, seal FROM accepted_policy",
+}
+
+
+@pytest.mark.parametrize("statement", FORGED.values(), ids=FORGED)
+def test_a_policy_that_no_key_holder_accepted_is_damage(
+    keyring: Keyring, connection: sqlite3.Connection, statement: str
+) -> None:
+    keyring.accept(1, b"\x01" * 32, INDEX)
+    connection.execute(statement)
+    with pytest.raises(CorruptRecord):
+        keyring.accepted(INDEX)
+
+
+def test_there_is_one_anchor_and_it_moves_on(keyring: Keyring) -> None:
+    assert keyring.anchors() == []
+    for size in (2, 9):
+        keyring.anchor(size, bytes([size]) * 32)
+        assert keyring.anchors() == [(size, bytes([size]) * 32)]
 
 
 # ---- slots ------------------------------------------------------------------------------------------

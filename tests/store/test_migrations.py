@@ -13,8 +13,12 @@ from consentprofile.store import migrations
 from consentprofile.store.files import DATA, KEYS
 
 TABLES = {
-    KEYS: "keyring epoch epoch_key purpose terms slot free_slot directory suppression pending".split(),
-    DATA: "store policy block evidence account trail actor_book leaf tree operation counter release".split(),
+    KEYS: (
+        "keyring epoch epoch_key purpose accepted_policy anchor terms slot free_slot directory suppression pending"
+    ).split(),
+    DATA: (
+        "store policy block evidence account trail actor_book leaf tree node checkpoint operation counter release"
+    ).split(),
 }
 
 

@@ -48,7 +48,7 @@ def files(tmp_path: Path) -> Iterator[Files]:
             Log(data).establish()
             RowTable(data, "block").append([SealedRow(1, 0, b"old"), SealedRow(2, 0, b"other")])
         with opened.keyring_transaction() as keys:
-            Keyring(keys).establish(bytes(16), Epoch(1, b"", bytes(32), []), [])
+            Keyring(keys).establish(bytes(16), "shop.example/log", Epoch(1, b"", bytes(32), []), [])
     yield opened
     opened.close()
 

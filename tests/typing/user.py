@@ -54,12 +54,17 @@ def reading(store: cp.Store) -> None:
 
 def rights(store: cp.Store) -> None:
     assert_type(store.access("a"), cp.Held)
-    assert_type(store.erase("a", reference="r"), cp.Erasure)
-    assert_type(store.erase(["a", "b"]), cp.Erasure)
+    assert_type(store.erase("a", reference="r"), cp.IssuedCertificate)
+    assert_type(store.erase(["a", "b"]).file, bytes)
+    assert_type(store.withdraw_consent("a", ["p"]).consents["p"], cp.Consent)
+    assert_type(cp.open_certificate("c.json", "key").statement.key_ids, tuple[str, ...])
     assert_type(store.release("s.toml", "out"), cp.Release)
     assert_type(store.plan_release("s.toml"), cp.ReleasePlan)
     assert_type(store.audit.log(), Iterator[cp.LogEntry])
     assert_type(store.audit.verify(), cp.LogHead)
+    assert_type(store.audit.checkpoint(), bytes)
+    assert_type(store.audit.account("a"), list[cp.Trace])
+    assert_type(store.audit.actor("role:name"), Iterator[cp.Trace])
     assert_type(store.check().findings, tuple[cp.Finding, ...])
     assert_type(store.policy.purposes["p"].readers, tuple[str, ...])
 
@@ -74,4 +79,7 @@ async def asynchronously(path: Path, event: cp.Event) -> None:
         assert_type(store.audit.log(), AsyncIterator[cp.LogEntry])
         async for leaf in store.audit.log(5):
             assert_type(leaf, cp.LogEntry)
+        assert_type(await store.audit.verify(), cp.LogHead)
+        async for trace in store.audit.actor("role:name"):
+            assert_type(trace, cp.Trace)
         store.record(event).upper()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from hashlib import sha256
 
 import pytest
 
@@ -16,9 +17,9 @@ def lived_in(scene: Scene) -> None:
     scene.profile()
 
 
-def tamper(scene: Scene, statement: str, *values: object) -> None:
-    with closing(sqlite3.connect(scene.folder / "store" / "data.db")) as data, data:
-        data.execute(statement, values)
+def tamper(scene: Scene, statement: str, *values: object, file: str = "data.db") -> None:
+    with closing(sqlite3.connect(scene.folder / "store" / file)) as database, database:
+        database.execute(statement, values)
 
 
 def test_a_sound_store_is_clean_and_everything_was_opened(scene: Scene) -> None:
@@ -90,3 +91,84 @@ def test_a_row_under_another_accounts_slot_does_not_open(scene: Scene) -> None:
 def test_a_policy_that_was_edited_is_found(scene: Scene) -> None:
     tamper(scene, "UPDATE policy SET text = CAST(replace(CAST(text AS TEXT), '365', '366') AS BLOB)")
     assert not scene.store.check().is_clean
+
+
+def test_a_policy_that_was_put_in_the_place_of_the_accepted_one_is_found(scene: Scene) -> None:
+    """Its digest is its own: only the keyring knows that it was never accepted."""
+    with closing(sqlite3.connect(scene.folder / "store" / "data.db")) as data:
+        ((text,),) = data.execute("SELECT text FROM policy").fetchall()
+    swapped = text.replace(b'"marketer"', b'"plunderer"')
+    assert swapped != text
+    tamper(scene, "UPDATE policy SET text = ?, digest = ?", swapped, sha256(swapped).digest())
+    assert ("policy 1", False) in [(finding.where, finding.repaired) for finding in scene.store.check().findings]
+
+
+POLICIES = {
+    "one more than was accepted": (
+        "data.db",
+        "INSERT INTO policy SELECT 2, zeroblob(32), text FROM policy",
+        "policy 2",
+    ),
+    "none that was accepted": ("data.db", "DELETE FROM policy", "policy 1"),
+    "none accepted any more": ("keys.db", "DELETE FROM accepted_policy", "policy 1"),
+    "one that nobody with a key accepted": (
+        "keys.db",
+        "INSERT INTO accepted_policy SELECT 2, digest, seal FROM accepted_policy",
+        "accepted policies",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "statement", "where"), POLICIES.values(), ids=POLICIES)
+def test_policies_and_what_was_accepted_are_compared(scene: Scene, file: str, statement: str, where: str) -> None:
+    lived_in(scene)
+    tamper(scene, statement, file=file)
+    assert where in [finding.where for finding in scene.store.check().findings]
+
+
+def test_two_entries_of_the_directory_for_one_slot_are_found(scene: Scene) -> None:
+    lived_in(scene)
+    assert scene.store.check().findings == ()
+    statement = "INSERT INTO directory SELECT zeroblob(32), place, slot FROM directory WHERE place = 0"
+    tamper(scene, statement, file="keys.db")
+    found = {finding.what for finding in scene.store.check().findings}
+    assert "is named by more than one entry" in found
+
+
+def test_an_anchor_is_of_a_signed_head_and_lags_behind_it_by_no_more_than_a_crash(scene: Scene) -> None:
+    assert scene.store.check().findings == ()
+    lived_in(scene)
+    scene.store.audit.checkpoint()
+    scene.store.record(event("purchase"))
+    scene.store.audit.checkpoint()
+    assert scene.store.check().findings == ()
+    older = "UPDATE anchor SET (size, root) = (SELECT size, root FROM checkpoint ORDER BY size DESC LIMIT 1 OFFSET ?)"
+    for offset, findings in ((0, 0), (1, 0), (2, 1)):
+        with closing(sqlite3.connect(scene.folder / "store" / "keys.db")) as keys, keys:
+            keys.execute("ATTACH ? AS data", (str(scene.folder / "store" / "data.db"),))
+            assert keys.execute(older, (offset,)).rowcount == 1
+        assert [finding.where for finding in scene.store.check().findings] == ["anchor"] * findings
+
+
+ANCHORS = {
+    "no anchor over several heads": ("keys.db", "DELETE FROM anchor", "anchor"),
+    "an anchor beyond the log": ("keys.db", "UPDATE anchor SET size = size + 1000", "audit log"),
+    "an anchor of a size that is none": ("keys.db", "UPDATE anchor SET size = -9223372036854775808", "audit log"),
+    "an anchor with another root": ("keys.db", "UPDATE anchor SET root = zeroblob(32)", "audit log"),
+    "a signed head with another root": ("data.db", "UPDATE checkpoint SET root = zeroblob(32)", "audit log"),
+    "a node that is another": ("data.db", "UPDATE node SET hash = zeroblob(32) WHERE level = 2", "audit log"),
+}
+
+
+@pytest.mark.parametrize(("file", "statement", "where"), ANCHORS.values(), ids=ANCHORS)
+def test_anchor_heads_and_nodes_that_are_not_as_they_were_written_are_found(
+    scene: Scene, file: str, statement: str, where: str
+) -> None:
+    for _ in range(2):
+        scene.give(*PURPOSES)
+        scene.store.audit.checkpoint()
+        scene.store.record(event("purchase"))
+    scene.store.audit.checkpoint()
+    assert scene.store.check().findings == ()
+    tamper(scene, statement, file=file)
+    assert where in [finding.where for finding in scene.store.check().findings]

@@ -27,11 +27,11 @@ def refuse(scene: Scene) -> dict[str, cp.Consent]:
 
 
 def withdraw(scene: Scene) -> dict[str, cp.Consent]:
-    return scene.store.withdraw_consent(ACCOUNT, ["support"], method="settings page")
+    return dict(scene.store.withdraw_consent(ACCOUNT, ["support"], method="settings page").consents)
 
 
 def invalidate(scene: Scene) -> dict[str, cp.Consent]:
-    return scene.store.invalidate_consent(ACCOUNT, ["support"], method="the notice was wrong")
+    return dict(scene.store.invalidate_consent(ACCOUNT, ["support"], method="the notice was wrong").consents)
 
 
 def nothing(scene: Scene) -> None:
@@ -483,3 +483,31 @@ def test_reading_what_stands_has_a_leaf_that_names_nobody(scene: Scene) -> None:
     scene.store.consents(ACCOUNT)
     (leaf,) = scene.leaves()[first:]
     assert (leaf.operation, leaf.purpose, leaf.role, leaf.facts) == ("consent-read", "", "app", {})
+
+
+# ---- the certificate ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", ["withdraw", "invalidate"])
+def test_the_end_of_a_consent_is_certified_by_its_leaves_and_names_nobody(scene: Scene, act: str) -> None:
+    scene.give("support", "marketing")
+    end = scene.store.withdraw_consent if act == "withdraw" else scene.store.invalidate_consent
+    done = end(ACCOUNT, ["support", "marketing"])
+    certificate = cp.open_certificate(done.file, scene.store.audit.public_key)
+    assert (certificate.statement.kind, certificate.statement.purposes) == ("withdrawal", ("marketing", "support"))
+    assert (
+        certificate.statement.key_ids
+        == done.key_ids
+        == tuple(scene.key_ids("consent-withdrawn", "consent-invalidated"))
+    )
+    assert tuple(leaf.sequence for leaf in certificate.leaves) == done.leaves
+    assert ACCOUNT.encode() not in done.file
+    assert {name: one.state for name, one in done.consents.items()} == dict.fromkeys(
+        ("support", "marketing"), {"withdraw": "withdrawn", "invalidate": "invalidated"}[act]
+    )
+
+
+def test_where_there_was_no_key_there_is_no_certificate(scene: Scene) -> None:
+    done = scene.store.withdraw_consent(ACCOUNT, ["support"])
+    assert (done.found, done.key_ids, done.leaves, done.file) == (0, (), (), b"")
+    assert done.consents["support"].state == "none"

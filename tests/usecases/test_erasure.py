@@ -23,9 +23,9 @@ def test_every_key_of_the_account_dies_and_each_has_a_leaf(scene: Scene) -> None
     assert (erasure.found, erasure.purposes, len(erasure.key_ids)) == (1, tuple(sorted(PURPOSES)), 4)
     assert scene.key_ids("erased") == list(erasure.key_ids)
     assert set(scene.key_ids("consent-given")) <= set(erasure.key_ids)
-    assert erasure.first_leaf is not None
-    assert erasure.last_leaf == erasure.first_leaf + 3
-    assert [leaf.operation for leaf in scene.leaves()[erasure.first_leaf : erasure.last_leaf + 1]] == ["erased"] * 4
+    first = erasure.leaves[0]
+    assert erasure.leaves == tuple(range(first, first + 4))
+    assert [scene.leaves()[sequence].operation for sequence in erasure.leaves] == ["erased"] * 4
     report = scene.store.check()
     assert report.is_clean
     assert keys - report.keys == 4
@@ -66,7 +66,7 @@ def test_an_account_may_come_back_and_finds_nothing(scene: Scene) -> None:
 def test_erasing_nobody_is_no_mistake_and_leaves_no_trace(scene: Scene) -> None:
     before = scene.leaves()
     erasure = scene.store.erase("nobody", reference="request 1")
-    assert (erasure.found, erasure.key_ids, erasure.first_leaf, erasure.last_leaf) == (0, (), None, None)
+    assert (erasure.found, erasure.key_ids, erasure.leaves, erasure.file) == (0, (), (), b"")
     assert scene.leaves() == before
     lived_in(scene)
     scene.store.erase(ACCOUNT)
@@ -101,11 +101,14 @@ def test_the_reference_is_kept_as_a_salted_commitment_only(scene: Scene) -> None
     erasure = scene.store.erase(ACCOUNT, reference="request 2026-118", actor="officer:ada")
     assert erasure.reference_salt is not None
     commitment = hashlib.sha256(bytes.fromhex(erasure.reference_salt) + b"request 2026-118").hexdigest()
-    assert erasure.reference_commitment == commitment
     leaves = [leaf for leaf in scene.leaves() if leaf.operation == "erased"]
     assert {leaf.facts["reference"] for leaf in leaves} == {commitment}
     assert {leaf.role for leaf in leaves} == {"officer"}
     assert erasure.reference_salt not in str(scene.leaves())
+    certificate = cp.open_certificate(erasure.file, scene.store.audit.public_key)
+    assert certificate.statement.reference == commitment
+    assert erasure.reference_salt.encode() not in erasure.file
+    assert b"2026-118" not in erasure.file
 
 
 @pytest.mark.parametrize("reference", ["", "x" * 257, "a\nb"])

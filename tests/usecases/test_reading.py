@@ -192,7 +192,7 @@ def test_the_trace_is_committed_before_the_plaintext_is_handed_out(
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("consentprofile.usecases.reading.open_block", fail)
+    monkeypatch.setattr("consentprofile.usecases.reading.open_blocks", fail)
     first = len(scene.leaves())
     with pytest.raises(RuntimeError):
         scene.profile()

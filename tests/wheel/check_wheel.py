@@ -63,6 +63,7 @@ from __future__ import annotations
 
 import importlib.util
 from datetime import UTC, datetime
+from pathlib import Path
 
 import consentprofile as cp
 
@@ -89,8 +90,14 @@ def main() -> None:
         record(store, "e-1")
     with cp.Store.open("profiles", key=cp.KeyFile("profiles.key")) as store:
         assert events_seen(store) == 1, "recorded once, seen otherwise"
-        store.withdraw_consent("acct-17", ["support"])
+        seen = store.audit.checkpoint()
+        withdrawn = store.withdraw_consent("acct-17", ["support"])
         assert events_seen(store) is None, "there after withdrawal"
+        certificate = cp.open_certificate(withdrawn.file, store.audit.public_key)
+        assert certificate.statement.key_ids == withdrawn.key_ids, "certified otherwise than done"
+        assert store.audit.extends(seen) < store.audit.verify().size, "the log has not grown"
+        Path("certificate.json").write_bytes(withdrawn.file)
+        Path("log.pub").write_text(store.audit.public_key, encoding="utf-8")
         try:
             store.view("nonsense", actor="support-agent:17").__enter__()
         except cp.ConsentProfileError:
@@ -164,6 +171,8 @@ def check_use(wheel: Path, folder: Path) -> None:
     (folder / "policy.toml").write_text(POLICY, encoding="utf-8")
     (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
     run("give, record, read, withdraw", python, "program.py", cwd=folder)
+    verify = ("certificate", "verify", "certificate.json", "--public-key", "@log.pub")
+    run("verify the certificate without a store", environment / "bin" / "consentprofile", *verify, cwd=folder)
     mypy = (sys.executable, "-m", "mypy", "--strict", "--cache-dir", folder / "types")
     run("see its types", *mypy, "--python-executable", python, "program.py", cwd=folder)
 
