@@ -118,7 +118,8 @@ def _dying(account: AccountKeys) -> list[tuple[int, Slot]]:
 def _erase(session: Session, account: AccountKeys, changes: Changes, who: Actor) -> None:
     names = {session.place(name): name for name in session.purpose_numbers}
     # Where the clock was put back, a decision may lie ahead of it: the erasure comes after that one too.
-    latest = max([changes.now, *(slot.header.since for slot in account.slots.values())])
+    since = [slot.header.since for place, slot in account.slots.items() if place != ACCOUNT_PLACE]
+    latest = max([changes.now, *since])
     for place, slot in sorted(account.slots.items()):
         if place < FIRST_PURPOSE_PLACE:
             continue

@@ -160,7 +160,9 @@ def test_a_month_begins_exactly_where_the_one_before_ends(zone: str, year: int, 
     assert calendar.month(start) == number
     assert calendar.month(start - 1) == number - 1
     assert calendar.day(start) == date(year, month, 1)
-    assert local(start, zone) == datetime(year, month, 1, tzinfo=ZoneInfo(zone))
+    # At midnight, or where the clock jumped over midnight (Kathmandu, 1986), right after the jump.
+    assert local(start, zone).date() == date(year, month, 1)
+    assert local(start - 1, zone).date() < date(year, month, 1)
 
 
 @given(zone=zones, at=times | clock_changes)

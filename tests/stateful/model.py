@@ -226,7 +226,8 @@ class Model:
                 self.leaf("erased", role=role)
                 found, keys = found + 1, keys + 1
                 if account.proven:
-                    account.erased_at = self.now
+                    since = [stands.since for stands in account.compartments.values()]
+                    account.erased_at = max([self.now, account.erased_at, *since])
             account.known = False
             account.compartments.clear()
             account.trail.clear()

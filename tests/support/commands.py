@@ -84,11 +84,11 @@ def _refuse(store: cp.Store, told: Told) -> object:
 
 
 def _withdraw(store: cp.Store, told: Told) -> object:
-    return store.withdraw_consent(told.account, told.purposes, method=told.method)
+    return store.withdraw_consent(told.account, told.purposes, method=told.method).consents
 
 
 def _invalidate(store: cp.Store, told: Told) -> object:
-    return store.invalidate_consent(told.account, told.purposes, method=told.method)
+    return store.invalidate_consent(told.account, told.purposes, method=told.method).consents
 
 
 def _record(store: cp.Store, told: Told) -> object:
