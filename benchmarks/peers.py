@@ -7,10 +7,12 @@ twice: so tuned, and "as it comes", with its own page cache (2 MB) and checkpoin
 
 from __future__ import annotations
 
+import hmac
 import importlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -22,6 +24,7 @@ from consentprofile.store.files import WAL_LIMIT
 
 CACHE_KIB: Final = 64 * 1024
 PAGE: Final = 4096
+SAME_WORK: Final = "SQLCipher, index, as it comes, the same work"
 
 _COLUMNS: Final = (
     "account TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, channel TEXT NOT NULL, platform TEXT NOT NULL, "
@@ -57,6 +60,9 @@ class Peer:
 
     columns = True
     """Whether SQL can look into the rows."""
+
+    def consent(self, accounts: Sequence[str]) -> None:
+        """Note consents, where the peer knows any."""
 
     def __init__(self, name: str, path: Path, connect: Connect, *, index: bool, tuned: bool = True) -> None:
         self.name = name
@@ -133,6 +139,49 @@ class Peer:
         return self.path.stat().st_size
 
 
+class ConsentedRows(Peer):
+    """The work that ``record_many`` does for its caller, as well as SQL can do it.
+
+    An event is taken only under a consent in force, each id once in its account, and the device as a keyed digest. One
+    statement for each row.
+    """
+
+    _INSERT: Final = (
+        "INSERT OR IGNORE INTO event SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS "
+        "(SELECT 1 FROM consent WHERE account = ?1 AND purpose = 'support' AND since <= ?3 AND until > ?9)"
+    )
+
+    def _create(self) -> None:
+        super()._create()
+        self.db.execute("CREATE UNIQUE INDEX event_id ON event (account, id)")
+        self.db.execute(
+            "CREATE TABLE consent (account TEXT NOT NULL, purpose TEXT NOT NULL, since INTEGER NOT NULL, "
+            "until INTEGER NOT NULL, PRIMARY KEY (account, purpose)) STRICT, WITHOUT ROWID"
+        )
+        self._key = os.urandom(32)
+
+    def consent(self, accounts: Sequence[str]) -> None:
+        """Note the consents, before anything is timed."""
+        self.db.execute("BEGIN IMMEDIATE")
+        rows = ((account, 0, 1 << 40) for account in accounts)
+        self.db.executemany("INSERT INTO consent VALUES (?, 'support', ?, ?)", rows)
+        self.db.execute("COMMIT")
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add rows in one transaction."""
+        now = int(time.time())
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.executemany(self._INSERT, [(*row[:5], self._digest(row), *row[6:], now) for row in rows])
+        self.db.execute("COMMIT")
+
+    def add_one(self, row: Row) -> None:
+        """Add one row in a transaction of its own."""
+        self.add([row])
+
+    def _digest(self, row: Row) -> str:
+        return hmac.digest(self._key, f"{row.account} {row.device}".encode(), "sha256").hex()
+
+
 class FernetRows(Peer):
     """A Fernet token for each row; account and time stay in the clear, for the index."""
 
@@ -196,4 +245,5 @@ def every_peer(folder: Path) -> list[Peer]:
     if sqlcipher is not None:
         peers.append(Peer("SQLCipher, index", folder / "cipher.db", sqlcipher, index=True))
         peers.append(Peer("SQLCipher, index, as it comes", folder / "common.db", sqlcipher, index=True, tuned=False))
+        peers.append(ConsentedRows(SAME_WORK, folder / "same.db", sqlcipher, index=True, tuned=False))
     return [*peers, FernetRows("Fernet rows, index", folder / "fernet.db")]

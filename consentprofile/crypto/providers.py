@@ -178,6 +178,9 @@ class Passphrase(_Provider):
     ) -> None:
         self._text = text
         self._parameters = (memory_kib, iterations, lanes)
+        bounds = (self.MEMORY_KIB, self.ITERATIONS, self.LANES)
+        if not all(low <= value <= high for value, (low, high) in zip(self._parameters, bounds, strict=True)):
+            raise KeyUnavailable("the parameters of Argon2id are out of bounds; leave them out to use good ones")
 
     def enroll(self) -> tuple[bytes, Parameters]:
         """A secret stretched with a fresh salt; a short passphrase is refused."""

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from consentprofile.errors import BrokenLog
+from consentprofile.errors import BrokenLog, CorruptRecord
 from consentprofile.tlog.leaf import VERSION, Draft, Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
 
@@ -39,7 +39,10 @@ class Log:
         row = self._db.execute("SELECT frontier, hour FROM tree").fetchone()
         if row is None or not 0 <= row[1] <= LATEST_HOUR:
             raise BrokenLog("the audit log has lost its head", sequence=0)
-        return Frontier.decode(row[0]), row[1]
+        try:
+            return Frontier.decode(row[0]), row[1]
+        except CorruptRecord:
+            raise BrokenLog("the frontier of the log's tree is not one", sequence=0) from None
 
     def hour(self) -> int:
         """The hour of the newest leaf, as :meth:`head` has it."""
@@ -68,10 +71,10 @@ class Log:
             rows.append((sequence, hashed, body))
         try:
             self._db.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
+            if nodes:
+                self._db.executemany("INSERT INTO node (level, position, hash) VALUES (?, ?, ?)", nodes)
         except sqlite3.IntegrityError:
-            raise BrokenLog("a leaf stands in the log beyond its tree; run `audit verify`", sequence=first) from None
-        if nodes:
-            self._db.executemany("INSERT INTO node (level, position, hash) VALUES (?, ?, ?)", nodes)
+            raise BrokenLog("something stands in the log beyond its tree; run `audit verify`", sequence=first) from None
         self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (frontier.encode(), hour))
         return first
 

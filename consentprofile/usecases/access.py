@@ -55,7 +55,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
     who = parse_actor(actor)
     tag = session.tag(account)
     ground = session.ground
-    now = tracing.leave(session, who, Operation.ACCESSED, reason or "", tag=tag)
+    now = tracing.leave(session, who, Operation.ACCESSED, tracing.require_reason(reason), tag=tag)
     role = who.role if who.role in session.policy.all_roles else ""
     standing = consents(session, account, role=role)
     with ground.files.reading(), ground.keyring.snapshot():

@@ -15,7 +15,7 @@ from typing import Final
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot
-from consentprofile.errors import InvalidActor, RoleNotAllowed, UndeclaredPurpose
+from consentprofile.errors import RoleNotAllowed, UndeclaredPurpose
 from consentprofile.model import block
 from consentprofile.model.consent import IN_FORCE
 from consentprofile.model.event import Recorded, Value
@@ -27,12 +27,10 @@ from consentprofile.store.ports import BLOCK, TRAIL, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
-from consentprofile.usecases.tracing import commitment, trail_entry
+from consentprofile.usecases.tracing import commitment, require_reason, trail_entry
 
 SLICE: Final = 1_000
 """Blocks opened under the gate before it is passed on: about 4 ms."""
-
-MAXIMUM_REASON: Final = 256
 
 
 class StoredEvent(Withheld, frozen=True, kw_only=True):
@@ -151,8 +149,7 @@ def view(session: Session, purpose: str, actor: str, reason: str | None) -> Iter
 
 def _admit(session: Session, purpose: str, actor: str, reason: str | None) -> tuple[Actor, Purpose]:
     who = parse_actor(actor)
-    if reason is not None and (len(reason) > MAXIMUM_REASON or not reason.isprintable()):
-        raise InvalidActor(f"a reason is at most {MAXIMUM_REASON} printable characters")
+    why = require_reason(reason)
     try:
         declared = session.purpose(purpose)
         if who.role not in declared.readers:
@@ -161,7 +158,7 @@ def _admit(session: Session, purpose: str, actor: str, reason: str | None) -> tu
     except (UndeclaredPurpose, RoleNotAllowed) as error:
         # An undeclared purpose or role is not repeated in the log: it could be anything, a person's name too.
         named = purpose if isinstance(error, RoleNotAllowed) else ""
-        _note_refusal(session, who, named, reason or "")
+        _note_refusal(session, who, named, why)
         raise
     return who, declared
 

@@ -118,7 +118,7 @@ class _Batch:
             try:
                 checked = check(event, now)
                 account = event.account
-                tag = tags.get(account)
+                tag = tags.get(account) if type(account) is str else None
                 if tag is None:
                     tag = tags[account] = tag_of(account)
             except InputError as error:

@@ -21,6 +21,7 @@ from consentprofile.usecases.session import Session
 
 PAGE: Final = 1_000
 SALT_BYTES: Final = 16
+MAXIMUM_REASON: Final = 256
 
 
 class TrailEntry(Withheld, frozen=True, array_like=True):
@@ -66,6 +67,13 @@ def trail_entry(session: Session, second: int, actor: Actor, operation: Operatio
     return canonical.pack(entry)
 
 
+def require_reason(reason: str | None) -> str:
+    """The reason as it is kept; ``""`` for none. Raises :class:`InputError` for a long or unprintable one."""
+    if reason is not None and (len(reason) > MAXIMUM_REASON or not reason.isprintable()):
+        raise InputError(f"a reason is at most {MAXIMUM_REASON} printable characters")
+    return reason or ""
+
+
 def commitment(plain: bytes) -> bytes:
     """What the leaf says of a trail entry."""
     return canonical.digest(plain)
@@ -101,7 +109,7 @@ def of_account(session: Session, account: str, *, actor: str, reason: str | None
     :class:`InvalidActor`.
     """
     who, tag = parse_actor(actor), session.tag(account)
-    leave(session, who, Operation.AUDIT_READ, reason or "", tag=tag)
+    leave(session, who, Operation.AUDIT_READ, require_reason(reason), tag=tag)
     with session.ground.files.reading(), session.ground.keyring.snapshot():
         traces = [trace for slot in session.ground.keyring.slots_of(tag).items() for trace in _of_slot(session, *slot)]
     return sorted(traces, key=lambda trace: trace.leaf)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentprofile.errors import BrokenLog, CorruptRecord
+from consentprofile.errors import BrokenLog
 from consentprofile.store import migrations
 from consentprofile.store.files import DATA, connect
 from consentprofile.store.log import Log
@@ -94,12 +94,9 @@ BROKEN = {
     "the head is gone": ("DELETE FROM tree", BrokenLog),
     "an hour before all time": ("UPDATE tree SET hour = -1", BrokenLog),
     "an hour after all calendars": ("UPDATE tree SET hour = 9000000000", BrokenLog),
-    "a frontier cut short": ("UPDATE tree SET frontier = substr(frontier, 1, 39)", CorruptRecord),
-    "a frontier of another size": (
-        f"UPDATE tree SET frontier = x'{3:016x}{'00' * 32}'",
-        CorruptRecord,
-    ),
-    "no frontier": ("UPDATE tree SET frontier = x''", CorruptRecord),
+    "a frontier cut short": ("UPDATE tree SET frontier = substr(frontier, 1, 39)", BrokenLog),
+    "a frontier of another size": (f"UPDATE tree SET frontier = x'{3:016x}{'00' * 32}'", BrokenLog),
+    "no frontier": ("UPDATE tree SET frontier = x''", BrokenLog),
 }
 
 
