@@ -62,6 +62,7 @@ def measure(results: Results, folder: Path, size: Size, say: Say) -> None:
         peers = folder / f"import{number}"
         peers.mkdir()
         for peer in every_peer(peers):
+            peer.consent(users)
             nanoseconds = timed(lambda: _import(peer, source, size.batch)) + timed(peer.close)  # noqa: B023 - called at once
             taken.setdefault(peer.name, []).append(nanoseconds / rows)
             peer.path.unlink()

@@ -49,7 +49,7 @@ class WrappedKey(NamedTuple):
 class SlotKey:
     """The key that lives in one slot, opened: it seals and opens the rows that name this slot and generation."""
 
-    __slots__ = ("_binding", "_key", "_opens", "generation", "purpose", "secret", "slot")
+    __slots__ = ("_binding", "_key", "generation", "purpose", "secret", "slot")
 
     def __init__(self, binding: Binding, slot: int, generation: int, purpose: str, opened: bytes) -> None:
         self._binding = binding
@@ -58,7 +58,6 @@ class SlotKey:
         self.generation = generation
         self.purpose = purpose
         self.secret = CompartmentSecret(opened[KEY_BYTES:])
-        self._opens: tuple[RecordType, bytes] | None = None
 
     def seal(self, record: RecordType, plaintext: bytes) -> bytes:
         """Seal a row of this slot."""
@@ -67,11 +66,14 @@ class SlotKey:
 
     def open(self, record: RecordType, sealed: bytes) -> bytes:
         """Open a row of this slot. Raises :class:`CorruptRecord`."""
-        if self._opens is None or self._opens[0] is not record:
-            # Alike for every row of one type: a profile is read from many of them.
-            associated = self._binding.associate(record, self.slot, self.generation, purpose=self.purpose)
-            self._opens = record, associated
-        return self._key.open(sealed, self._opens[1])
+        associated = self._binding.associate(record, self.slot, self.generation, purpose=self.purpose)
+        return self._key.open(sealed, associated)
+
+    def open_all(self, record: RecordType, rows: Iterable[bytes]) -> list[bytes]:
+        """Open many rows of this slot, in their order. Raises :class:`CorruptRecord` for the first that does not."""
+        associated = self._binding.associate(record, self.slot, self.generation, purpose=self.purpose)
+        opened = self._key.open
+        return [opened(sealed, associated) for sealed in rows]
 
     def __repr__(self) -> str:
         return "<SlotKey, withheld>"

@@ -16,7 +16,7 @@ import msgspec
 from consentprofile import canonical
 from consentprofile.errors import CorruptRecord
 from consentprofile.model.event import Recorded, Value
-from consentprofile.model.policy import EnumField, Policy, TokenField
+from consentprofile.model.policy import EnumField, Policy
 
 Packed: TypeAlias = list[int | bool | bytes]
 """One event as it stands in a block."""
@@ -35,9 +35,21 @@ def encode(policy: int, month: int, events: list[Packed]) -> bytes:
     return canonical.pack((policy, month, events))
 
 
+_decoder = msgspec.msgpack.Decoder(Block)
+
+
 def decode(plaintext: bytes) -> Block:
-    """The block behind its plaintext. Raises :class:`CorruptRecord`."""
-    return canonical.unpack(plaintext, Block)
+    """The block behind its plaintext. Raises :class:`CorruptRecord` for another shape.
+
+    That the encoding is the canonical one is not looked at: the plaintext comes out of a seal that only a holder of the
+    compartment's key can make, and a profile is read from many blocks.
+    """
+    try:
+        return _decoder.decode(plaintext)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise CorruptRecord(
+            "a block is not of the shape that its format describes; run `consentprofile check`"
+        ) from None
 
 
 class Codebook:
@@ -45,24 +57,29 @@ class Codebook:
 
     def __init__(self, policy: Policy) -> None:
         self._kinds = tuple(kind.name for kind in policy.kind_list)
-        self._fields = tuple(
-            (field.name, field.values if isinstance(field, EnumField) else None, isinstance(field, TokenField))
+        self._names = tuple(field.name for field in policy.field_list)
+        # The pairs of closed vocabularies are made once: (name, word) by field and position.
+        self._pairs = tuple(
+            tuple((field.name, word) for word in field.values) if isinstance(field, EnumField) else None
             for field in policy.field_list
         )
 
     def read(self, packed: Packed) -> Recorded:
         """The event behind its array. Raises :class:`CorruptRecord` for positions that the policy does not have."""
+        names, vocabularies = self._names, self._pairs
         try:
             pairs: list[tuple[str, Value]] = []
             for index in range(3, len(packed), 2):
-                name, words, token = self._fields[packed[index]]  # type: ignore[index]  # an IndexError says so
+                number: int = packed[index]  # type: ignore[assignment]  # another type raises TypeError below
                 value = packed[index + 1]
+                words = vocabularies[number]
                 if words is not None:
-                    value = words[value]  # type: ignore[assignment, index]
-                elif token:
-                    value = value.hex()  # type: ignore[assignment, union-attr]
-                pairs.append((name, value))  # type: ignore[arg-type]
+                    pairs.append(words[value])  # type: ignore[index]
+                elif type(value) is bytes:
+                    pairs.append((names[number], value.hex()))
+                else:
+                    pairs.append((names[number], value))  # type: ignore[arg-type]
             pairs.sort()
             return Recorded(packed[1], self._kinds[packed[2]], tuple(pairs), packed[0])  # type: ignore[index, arg-type]
-        except (IndexError, TypeError, AttributeError):
+        except (IndexError, TypeError):
             raise CorruptRecord("a block does not fit the policy that it names; run `consentprofile check`") from None

@@ -113,7 +113,8 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
     if precision != "second":
         times = [calendar.floor(at, precision) for at in times]
     days = None if precision == "month" else [calendar.day_number(at) for at in times]
-    meetings = [_meeting(at, event) for at, event in zip(times, kept, strict=True)]
+    touches = [_touch(event) for event in kept]
+    meetings = ((at, channel, platform) for at, (channel, platform, _) in zip(times, touches, strict=True))
     steps, steps_cut = journey.path(meetings)
     preferences, last = _last_values(kept, times, days, policy, precision)
     return Profile(
@@ -125,9 +126,9 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
         last_seen=_moment(times[-1]) if times else None,
         active_days=None if days is None else len(set(days)),
         kinds=_sorted_counts([event.kind for event in kept]),
-        channels=_sorted_counts([channel for _, channel, _ in meetings if channel is not None]),
-        platforms=_sorted_counts([platform for _, _, platform in meetings if platform is not None]),
-        devices=_devices(kept, meetings),
+        channels=_sorted_counts([channel for channel, _, _ in touches if channel is not None]),
+        platforms=_sorted_counts([platform for _, platform, _ in touches if platform is not None]),
+        devices=_devices(times, touches),
         sessions=journey.sessions(times) if precision == "second" else None,
         path=steps,
         path_cut=steps_cut,
@@ -156,26 +157,28 @@ def _sorted_counts(names: list[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
-def _meeting(at: int, event: Recorded) -> journey.Meeting:
-    channel = platform = None
+def _touch(event: Recorded) -> tuple[str | None, str | None, str | None]:
+    """The channel, the platform and the device of an event."""
+    channel = platform = device = None
     for name, value in event.fields:
         if name == "channel":
             channel = str(value)
         elif name == "platform":
             platform = str(value)
-    return at, channel, platform
+        elif name == "device":
+            device = str(value)
+    return channel, platform, device
 
 
-def _devices(kept: Sequence[Recorded], meetings: Sequence[journey.Meeting]) -> dict[str, Device]:
+def _devices(times: Sequence[int], touches: Sequence[tuple[str | None, str | None, str | None]]) -> dict[str, Device]:
     """Devices by digest, in the order of first seen and digest."""
     seen: dict[str, tuple[int, int, set[str]]] = {}  # first, last, platforms
-    for event, (at, _, platform) in zip(kept, meetings, strict=True):
-        for name, value in event.fields:
-            if name == "device":
-                first, _, platforms = seen.get(str(value)) or (at, at, set())
-                if platform is not None:
-                    platforms.add(platform)
-                seen[str(value)] = first, at, platforms
+    for at, (_, platform, device) in zip(times, touches, strict=True):
+        if device is not None:
+            first, _, platforms = seen.get(device) or (at, at, set())
+            if platform is not None:
+                platforms.add(platform)
+            seen[device] = first, at, platforms
     return {
         digest: Device(platforms=tuple(sorted(platforms)), first_seen=_moment(first), last_seen=_moment(latest))
         for digest, (first, latest, platforms) in sorted(seen.items(), key=lambda item: (item[1][0], item[0]))
@@ -202,7 +205,11 @@ def _last_values(
     kept: Sequence[Recorded], times: Sequence[int], days: Sequence[int] | None, policy: Policy, precision: Precision
 ) -> tuple[dict[str, Stated], dict[str, Stated]]:
     """The last values of preferences, and of the other fields that have no part of the profile to themselves."""
-    newest = {name: index for index, event in enumerate(kept) for name, _ in event.fields}
+    newest: dict[str, int] = {}
+    for index in range(len(kept) - 1, -1, -1):
+        for name, _ in kept[index].fields:
+            if name not in newest:
+                newest[name] = index
     preferences: dict[str, Stated] = {}
     last: dict[str, Stated] = {}
     for field in sorted(policy.field_list, key=lambda field: field.name):

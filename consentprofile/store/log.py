@@ -51,6 +51,13 @@ class Log:
             raise BrokenLog("the audit log has lost its head", sequence=0)
         return int(row[0])
 
+    def size(self) -> int:
+        """How many leaves there are, as :meth:`head` has it."""
+        row = self._db.execute("SELECT substr(frontier, 1, 8) FROM tree").fetchone()
+        if row is None:
+            raise BrokenLog("the audit log has lost its head", sequence=0)
+        return int.from_bytes(row[0], "big")
+
     def establish(self) -> None:
         """Begin an empty log."""
         self._db.execute("INSERT INTO tree (id, frontier, hour) VALUES (1, ?, 0)", (Frontier().encode(),))

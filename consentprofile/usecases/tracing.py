@@ -62,7 +62,7 @@ class Trace(Withheld, frozen=True, kw_only=True):
 
 def trail_entry(session: Session, second: int, actor: Actor, operation: Operation, reason: str) -> bytes:
     """The plaintext of an entry for the next leaf of the log; the caller holds the writer lock."""
-    sequence = session.ground.log.head()[0].size
+    sequence = session.ground.log.size()
     entry = TrailEntry(sequence, second, actor.role, actor.name, operation, reason, random_bytes(SALT_BYTES))
     return canonical.pack(entry)
 

@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import Final
 
 import consentprofile as cp
-from consentprofile.cli.demo_shop import READ
-from consentprofile.cli.demo_stage import AGENT, INDENT, MARKETER, Stage, bar
+from consentprofile.cli.demo.shop import READ
+from consentprofile.cli.demo.stage import AGENT, INDENT, MARKETER, Stage, bar
 from consentprofile.cli.output import count
 from consentprofile.cli.profile import counted, path, time
 

@@ -12,12 +12,12 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.context import Command, Context, json_option, pass_context
-from consentprofile.cli.demo_ending import erase, withdraw
-from consentprofile.cli.demo_importing import create, decide, import_events
-from consentprofile.cli.demo_proof import release, verify
-from consentprofile.cli.demo_reading import compare, follow
-from consentprofile.cli.demo_shop import PRESENT, Shop
-from consentprofile.cli.demo_stage import Stage
+from consentprofile.cli.demo.ending import erase, withdraw
+from consentprofile.cli.demo.importing import create, decide, import_events
+from consentprofile.cli.demo.proof import release, verify
+from consentprofile.cli.demo.reading import compare, follow
+from consentprofile.cli.demo.shop import PRESENT, Shop
+from consentprofile.cli.demo.stage import Stage
 from consentprofile.cli.output import Output
 
 STEPS = (create, decide, import_events, follow, compare, withdraw, erase, verify, release)

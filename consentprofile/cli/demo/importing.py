@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from consentprofile.cli.demo_stage import INDENT, Stage
+from consentprofile.cli.demo.stage import INDENT, Stage
 from consentprofile.cli.importing import outcome_table, watching
 from consentprofile.cli.output import count
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from consentprofile.cli.demo_stage import INDENT, Stage, bar
+from consentprofile.cli.demo.stage import INDENT, Stage, bar
 from consentprofile.cli.output import count
 from consentprofile.cli.profile import counted
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import consentprofile as cp
 from consentprofile.cli.audit import leaf_line
-from consentprofile.cli.demo_shop import READ
-from consentprofile.cli.demo_stage import AGENT, INDENT, MARKETER, Stage, events
+from consentprofile.cli.demo.shop import READ
+from consentprofile.cli.demo.stage import AGENT, INDENT, MARKETER, Stage, events
 from consentprofile.cli.output import count
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import consentprofile as cp
-from consentprofile.cli.demo_shop import PRESENT, Chosen, Shop, choose
+from consentprofile.cli.demo.shop import PRESENT, Chosen, Shop, choose
 from consentprofile.cli.output import Output, count
 from consentprofile.model.policy import EnumField
 
