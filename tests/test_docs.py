@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import io
 import os
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -16,6 +18,7 @@ import msgspec
 import pytest
 
 import consentprofile as cp
+from consentprofile.cli.main import COMMANDS
 from consentprofile.model.consent import DPV_STATUS, Act, State
 from consentprofile.model.policy_file import read_policy
 from consentprofile.tlog.leaf import Operation
@@ -66,6 +69,30 @@ def test_what_the_tutorial_installs_exists() -> None:
     (extra,) = re.findall(r"consentprofile\[(\w+)\]", page("tutorial.md"))
     assert project["name"] == "consentprofile"
     assert extra in project["optional-dependencies"]
+
+
+# ---- the first page -----------------------------------------------------------------------------
+
+
+def test_the_python_of_the_readme_runs_and_says_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "examples" / "shop" / "policy.toml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (block,) = (
+        fence for fence in fences((ROOT / "README.md").read_text(encoding="utf-8")) if fence.language == "python"
+    )
+    names: dict[str, object] = {}
+    exec(compile(block.text, "README.md", "exec", dont_inherit=True), names)
+    (shown,) = re.findall(r"# (\{.*\})", block.text)
+    assert names["outcome"] == ast.literal_eval(shown)
+    assert isinstance(names["profile"], cp.Profile)
+    assert names["profile"].events == 1
+
+
+def test_the_commands_of_the_readme_are_commands() -> None:
+    consoles = [fence.text for fence in fences((ROOT / "README.md").read_text(encoding="utf-8"))]
+    named = {line.split()[2] for text in consoles for line in text.splitlines() if line.startswith("$ consentprofile ")}
+    assert named >= {"init", "import", "erase", "audit", "release"}
+    assert named <= set(COMMANDS)
 
 
 # ---- the interface ------------------------------------------------------------------------------
