@@ -32,18 +32,28 @@ def timed(work: Callable[[], object]) -> int:
     return time.perf_counter_ns() - start
 
 
+STRETCH: Final = 50
+"""Calls of one work before the next one has its turn."""
+
+
 def interleave(works: Mapping[str, Callable[[int], object]], times: int) -> dict[str, Samples]:
-    """Call each work ``times`` times with 0, 1, 2 ..., in turn, another one first each time; the times of each."""
+    """Call each work ``times`` times with 0, 1, 2 ..., in stretches in turn, another one first each time.
+
+    A stretch is :data:`STRETCH` calls, fewer where there are few in all: after each change of hands the processor's
+    caches are the other's, and a server that serves is warm. The times of each.
+    """
     taken: dict[str, Samples] = {name: [] for name in works}
     names = list(works)
+    stretch = max(1, min(STRETCH, times // 10))
     settle()
-    for index in range(times):
+    for number, first in enumerate(range(0, times, stretch)):
         for step in range(len(names)):
-            name = names[(index + step) % len(names)]
-            work = works[name]
-            start = time.perf_counter_ns()
-            work(index)
-            taken[name].append(time.perf_counter_ns() - start)
+            name = names[(number + step) % len(names)]
+            work, samples = works[name], taken[name]
+            for index in range(first, min(first + stretch, times)):
+                start = time.perf_counter_ns()
+                work(index)
+                samples.append(time.perf_counter_ns() - start)
     return taken
 
 
