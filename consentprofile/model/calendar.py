@@ -138,11 +138,6 @@ class Calendar:
                 start = middle
         return start
 
-    @staticmethod
-    def hour_number(at: int) -> int:
-        """Whole hours since 1970-01-01T00:00:00Z, in UTC whatever the time zone: the time of an audit leaf."""
-        return at // _HOUR
-
     def _offset(self, at: int) -> int:
         """Seconds east of UTC at ``at``."""
         offset = (_EPOCH + timedelta(seconds=at)).astimezone(self._zone).utcoffset()

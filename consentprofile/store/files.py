@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -106,11 +106,13 @@ def _typed() -> Iterator[None]:
 
 
 def _other(name: str) -> StoreFault:
-    return StoreFault(f"the store's files could not be used ({name}); nothing was changed by this call")
+    return StoreFault(f"the store's files could not be used ({name}); the transaction at hand was undone")
 
 
 _TYPES: Final[dict[str, Callable[[str], StoreFault | CorruptRecord]]] = {
-    "SQLITE_FULL": lambda _: StoreFault("the disk is full; nothing was changed by this call"),
+    "SQLITE_FULL": lambda _: StoreFault(
+        "the disk is full: make room and try again; the transaction at hand was undone"
+    ),
     "SQLITE_BUSY": lambda _: StoreBusy("another program holds the store's database; try again"),
     "SQLITE_CORRUPT": lambda _: CorruptRecord("a file of the store is damaged; run `consentprofile check`"),
     "SQLITE_NOTADB": lambda _: CorruptRecord("a file of the store is not a database; restore it from a backup"),
@@ -140,12 +142,18 @@ class Files:
         self._alive = FileLock(self.path / ALIVE, wait=self._wait)
         self._writer = FileLock(self.path / WRITER, wait=self._wait)
         self._gate = FileLock(self.path / GATE, wait=self._wait)
-        self._alive.acquire(shared=True)
-        with self._writer.held():  # whoever opens first may have to recover a WAL or a hot journal
-            self.keys = connect(self.path / KEYS, wait=self._wait)
-            self.data = connect(self.path / DATA, wait=self._wait)
-            require_format(self.keys, KEYS)
-            require_format(self.data, DATA)
+        with ExitStack() as undo:  # an opening that fails leaves nothing open
+            for lock in (self._alive, self._writer, self._gate):
+                undo.callback(lock.close)
+            self._alive.acquire(shared=True)
+            with self._writer.held():  # whoever opens first may have to recover a WAL or a hot journal
+                self.keys = connect(self.path / KEYS, wait=self._wait)
+                undo.callback(self.keys.close)
+                self.data = connect(self.path / DATA, wait=self._wait)
+                undo.callback(self.data.close)
+                require_format(self.keys, KEYS)
+                require_format(self.data, DATA)
+            undo.pop_all()
         self._synchronous = "FULL"
         self._checkpoint_above = WAL_LIMIT
         self._wal = os.fspath(self.path / (DATA + "-wal"))

@@ -16,6 +16,7 @@ note is still there and is done on the copy. Dead keys are dead from the moment 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -23,6 +24,7 @@ import msgspec
 
 from consentprofile import canonical
 from consentprofile.crypto.randomness import random_bytes
+from consentprofile.errors import StoreFault
 from consentprofile.store.files import Files
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import Log
@@ -106,7 +108,15 @@ class PendingWork:
         if work.purges:
             files.pass_the_gate()
             self._observe("gate passed")
-        self._settle(operation, work, applied=False)
+        try:
+            self._settle(operation, work, applied=False)
+        except sqlite3.DatabaseError as error:
+            # From here on nothing is undone: a caller who was told so would give again what is gone.
+            name = getattr(error, "sqlite_errorname", type(error).__name__)
+            raise StoreFault(
+                f"the change is made in the keyring and stands, and dead keys stay dead, but data.db could not follow "
+                f"({name}); make room: it is finished with the next change"
+            ) from None
         return work
 
     def is_noted(self) -> bool:

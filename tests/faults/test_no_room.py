@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,7 +14,7 @@ from typing import Final
 import pytest
 
 import consentprofile as cp
-from tests.support.people import ADA, agree, login, operations, profile, seen, sign_up, sound
+from tests.support.people import ADA, BOB, agree, edit, login, operations, profile, seen, sign_up, sound
 from tests.support.stores import StoreFactory
 
 
@@ -43,6 +45,43 @@ def test_no_room_for_data_changes_nothing(stores: StoreFactory) -> None:
         store.record(login(ADA))
         assert seen(store, ADA) == 1
         sound(store)
+
+
+@pytest.mark.parametrize("act", ["give", "withdraw", "erase"])
+def test_an_error_after_the_keys_says_that_the_change_stands(stores: StoreFactory, act: str) -> None:
+    """Who reads "undone" would think that the data is still there. What data.db missed comes with the next change."""
+    path = stores.new()
+    with stores.open(path) as store:
+        agree(store, ADA)
+        store.record(login(ADA))
+
+        def apply(operation: bytes, work: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        pending = store._session.ground.pending
+        pending._apply = apply  # type: ignore[method-assign]
+        acts: dict[str, Callable[[], object]] = {
+            "give": lambda: agree(store, BOB),
+            "withdraw": lambda: store.withdraw_consent(ADA, ["support"]),
+            "erase": lambda: store.erase(ADA),
+        }
+        with pytest.raises(cp.StoreFault, match="the change is made in the keyring and stands"):
+            acts[act]()
+        del pending._apply
+        store.record(login(BOB))
+        assert seen(store, BOB) == (1 if act == "give" else None)
+        assert seen(store, ADA) == (1 if act == "give" else None)
+        sound(store)
+
+
+def test_a_store_that_cannot_be_opened_leaves_nothing_open(stores: StoreFactory) -> None:
+    path = stores.new()
+    edit(path, "data.db", "PRAGMA user_version = 99")
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(5):
+        with pytest.raises(cp.NewerFormat):
+            stores.open(path)
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_no_room_for_keys_changes_nothing(stores: StoreFactory) -> None:

@@ -212,13 +212,6 @@ def test_retention_keeps_what_it_states_and_at_most_the_begun_month_more(zone: s
     assert calendar.month(calendar.month_start(oldest) - 1) < oldest
 
 
-@pytest.mark.parametrize("zone", ZONES)
-def test_hour_number_counts_utc_hours_in_every_zone(zone: str) -> None:
-    """Audit leaves carry hours of one clock."""
-    calendar = CALENDARS[zone]
-    assert [calendar.hour_number(at) for at in (-1, 0, 3599, 3600, 7201)] == [-1, 0, 0, 1, 2]
-
-
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "../Berlin", ""])
 def test_what_is_not_a_time_zone_is_refused(name: str) -> None:
     """There is no quiet fall-back to UTC."""

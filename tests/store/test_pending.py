@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,7 +190,7 @@ def test_work_that_is_empty_writes_nothing_at_all(files: Files) -> None:
 def test_data_that_cannot_be_written_leaves_the_note_and_is_tried_again(files: Files) -> None:
     with files.writing():
         files.data.execute("CREATE TRIGGER full BEFORE INSERT ON evidence BEGIN SELECT raise(ABORT, 'disk full'); END")
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(StoreFault, match="the change is made in the keyring and stands"):
             PendingWork(files).perform(change)
     assert state(files) == {**BEFORE, "slots": 1, "pending": 1}
     with files.writing():
