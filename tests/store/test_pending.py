@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consentprofile import canonical
-from consentprofile.errors import CorruptRecord, StoreBusy
+from consentprofile.errors import CorruptRecord, StoreBusy, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.files import Files
 from consentprofile.store.keyring import Epoch, Keyring
