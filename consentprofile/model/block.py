@@ -1,14 +1,16 @@
-"""A block: a list of events of one compartment and one calendar month, before it is sealed.
+"""A block: a list of events of one compartment, before it is sealed.
 
-The plaintext is the canonical MessagePack array ``[policy, month, events]``: the number of the policy whose positions
-stand for kinds, fields and enum values; the calendar month in the policy's time zone as ``year * 12 + month - 1``; and
-for each event the flat array ``[id, at, kind, field, value, field, value ...]`` with the 16-byte stored id, seconds
-since 1970 UTC, the kind's position, and pairs of a field's position and its value, ascending: an enum's position, an
-integer or amount in minor units, a boolean, or a token's 16-byte digest. An event without fields has three elements.
+The plaintext is the canonical MessagePack array ``[policy, tokens, events]``: the number of the policy whose positions
+stand for kinds, fields and enum values; the 16-byte digests of tokens that occur in it more than once, each once, in
+the order in which events name them; and for each event the flat array ``[id, at, kind, field, value, field, value
+...]`` with the 16-byte stored id, seconds since 1970 UTC, the kind's position, and pairs of a field's position and its
+value, ascending: an enum's position, an integer or amount in minor units, a boolean, or a token: its 16-byte digest, or
+the position of the digest in ``tokens``. An event without fields has three elements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -16,7 +18,7 @@ import msgspec
 from consentprofile import canonical
 from consentprofile.errors import CorruptRecord
 from consentprofile.model.event import Recorded, Value
-from consentprofile.model.policy import EnumField, Policy
+from consentprofile.model.policy import EnumField, Policy, TokenField
 
 Packed: TypeAlias = list[int | bool | bytes]
 """One event as it stands in a block."""
@@ -26,13 +28,36 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     """The plaintext of a block."""
 
     policy: int
-    month: int
+    tokens: list[bytes]
     events: list[Packed]
 
 
-def encode(policy: int, month: int, events: list[Packed]) -> bytes:
-    """The plaintext of a block."""
-    return canonical.pack((policy, month, events))
+_NO_TOKENS: list[bytes] = []
+
+
+def encode(policy: int, events: list[Packed]) -> bytes:
+    """The plaintext of a block; the tokens in ``events`` are digests, all of them."""
+    if len(events) == 1:
+        return canonical.pack((policy, _NO_TOKENS, events))
+    seen: dict[bytes, int] = {}
+    for packed in events:
+        for value in packed[4::2]:
+            if type(value) is bytes:
+                seen[value] = seen.get(value, 0) + 1
+    tokens = [digest for digest, times in seen.items() if times > 1]
+    if not tokens:
+        return canonical.pack((policy, _NO_TOKENS, events))
+    positions = {digest: position for position, digest in enumerate(tokens)}
+    return canonical.pack((policy, tokens, [_named(packed, positions) for packed in events]))
+
+
+def _named(packed: Packed, positions: dict[bytes, int]) -> Packed:
+    named = packed.copy()
+    for index in range(4, len(packed), 2):
+        value = packed[index]
+        if type(value) is bytes:
+            named[index] = positions.get(value, value)
+    return named
 
 
 _decoder = msgspec.msgpack.Decoder(Block)
@@ -63,9 +88,15 @@ class Codebook:
             tuple((field.name, word) for word in field.values) if isinstance(field, EnumField) else None
             for field in policy.field_list
         )
+        self._tokens = frozenset(
+            number for number, field in enumerate(policy.field_list) if isinstance(field, TokenField)
+        )
 
-    def read(self, packed: Packed) -> Recorded:
-        """The event behind its array. Raises :class:`CorruptRecord` for positions that the policy does not have."""
+    def read(self, packed: Packed, tokens: Sequence[bytes] = ()) -> Recorded:
+        """The event behind its array, ``tokens`` being those of its block.
+
+        Raises :class:`CorruptRecord` for positions that the policy or the block does not have.
+        """
         names, vocabularies = self._names, self._pairs
         try:
             pairs: list[tuple[str, Value]] = []
@@ -77,9 +108,24 @@ class Codebook:
                     pairs.append(words[value])  # type: ignore[index]
                 elif type(value) is bytes:
                     pairs.append((names[number], value.hex()))
+                elif number in self._tokens:
+                    pairs.append((names[number], tokens[value].hex()))  # type: ignore[index]
                 else:
                     pairs.append((names[number], value))  # type: ignore[arg-type]
             pairs.sort()
             return Recorded(packed[1], self._kinds[packed[2]], tuple(pairs), packed[0])  # type: ignore[index, arg-type]
+        except (IndexError, TypeError):
+            raise CorruptRecord("a block does not fit the policy that it names; run `consentprofile check`") from None
+
+    def plain(self, packed: Packed, tokens: Sequence[bytes]) -> Packed:
+        """The event with every token written out, as :func:`encode` takes it. Raises :class:`CorruptRecord`."""
+        if not tokens:
+            return packed
+        try:
+            plain = packed.copy()
+            for index in range(3, len(packed), 2):
+                if packed[index] in self._tokens and type(packed[index + 1]) is not bytes:
+                    plain[index + 1] = tokens[packed[index + 1]]  # type: ignore[index]
+            return plain
         except (IndexError, TypeError):
             raise CorruptRecord("a block does not fit the policy that it names; run `consentprofile check`") from None

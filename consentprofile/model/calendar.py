@@ -95,6 +95,10 @@ class Calendar:
         """
         return self.month(now) - retention_months
 
+    def kept_from(self, now: int, retention_months: int) -> int:
+        """The first second of the oldest month that is still kept at ``now`` (:meth:`oldest_month`)."""
+        return self.month_start(self.oldest_month(now, retention_months))
+
     def day(self, at: int) -> date:
         """The local date that ``at`` lies in."""
         return self.day_of(self.day_number(at))

@@ -22,7 +22,7 @@ from consentprofile.usecases.reading import StoredEvent, open_blocks, public_eve
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.tracing import Trace
 
-ALL_MONTHS: Final = 0
+ALL_TIME: Final = -(1 << 63)
 
 
 class HeldCompartment(Withheld, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
 def _compartment(session: Session, purpose: str, slot: Slot, now: int) -> HeldCompartment:
     key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
     rows = session.ground.rows(BLOCK).of(slot.number, slot.header.generation)
-    events = open_blocks(session, key, rows, ALL_MONTHS)
+    events = open_blocks(session, key, rows, ALL_TIME)
     return HeldCompartment(
         in_force=session.state(slot, now) in IN_FORCE,
         profile=fold(events, session.policy, session.policy.purposes[purpose]),

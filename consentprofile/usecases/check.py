@@ -283,7 +283,7 @@ def _open_row(session: Session, table: str, row: SealedRow, slot: Slot | None) -
     if table == BLOCK:
         opened = block.decode(plain)
         for packed in opened.events:
-            session.codebook(opened.policy).read(packed)
+            session.codebook(opened.policy).read(packed, opened.tokens)
 
 
 def _actor_book(session: Session) -> tuple[int, list[Finding]]:

@@ -71,7 +71,7 @@ class Reader:
         session, purpose = self._session, self._purpose
         tag = session.tag(account)
         now = self._leave_trace(tag)
-        oldest = session.calendar.oldest_month(now, purpose.retention_months)
+        oldest = session.calendar.kept_from(now, purpose.retention_months)
         events: list[Recorded] = []
         rows: list[bytes] | None = None
         generation = done = 0
@@ -122,17 +122,16 @@ class Reader:
 
 
 def open_blocks(session: Session, key: SlotKey, rows: Iterable[bytes], oldest: int) -> list[Recorded]:
-    """The events of blocks of one compartment that retention still allows. Raises :class:`CorruptRecord`."""
+    """The events of blocks of one compartment from the second ``oldest`` on. Raises :class:`CorruptRecord`."""
     events: list[Recorded] = []
     policy, read = -1, None
     for plain in key.open_all(RecordType.BLOCK, rows):
         opened = block.decode(plain)
-        if opened.month < oldest:
-            continue
         if read is None or opened.policy != policy:
             policy = opened.policy
             read = session.codebook(policy).read
-        events.extend(map(read, opened.events))
+        tokens = opened.tokens
+        events.extend([event for packed in opened.events if (event := read(packed, tokens)).at >= oldest])
     return events
 
 

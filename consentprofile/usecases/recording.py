@@ -54,15 +54,15 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class _Compartment:
-    """One compartment during a chunk: what it may take, and what it has taken, by month."""
+    """One compartment during a chunk: what it may take, and what it has taken."""
 
-    __slots__ = ("key", "months", "since", "suppressed")
+    __slots__ = ("events", "key", "since", "suppressed")
 
     def __init__(self, key: SlotKey, since: int, suppressed: bool) -> None:
         self.key = key
         self.since = since
         self.suppressed = suppressed
-        self.months: dict[int, list[block.Packed]] = {}
+        self.events: list[block.Packed] = []
 
 
 _Compartments: TypeAlias = dict[str, _Compartment]
@@ -80,10 +80,10 @@ class _Batch:
         self._session = session
         self._now = now
         calendar = session.calendar
-        self._month, self._floor = calendar.month, calendar.floor
+        self._floor = calendar.floor
         self._project, self._tokens = session.projector.project, session.projector.tokens
         self._purposes: list[tuple[Purpose, int, dict[Outcome, int]]] = [
-            (purpose, calendar.oldest_month(now, purpose.retention_months), {})
+            (purpose, calendar.kept_from(now, purpose.retention_months), {})
             for purpose in session.policy.purpose_list
         ]
         self._names = {number: name for name, number in session.purpose_numbers.items()}
@@ -165,8 +165,7 @@ class _Batch:
         at = checked.at
         if at < compartment.since:
             return Outcome.BEFORE_CONSENT
-        month = self._month(at)
-        if month < oldest:
+        if at < oldest:
             return Outcome.PAST_RETENTION
         secret = compartment.key.secret
         # Without an id every call is an event of its own: a random id makes it one, and lets the fold drop copies of
@@ -177,7 +176,7 @@ class _Batch:
         for number, value in values:
             packed.append(number)
             packed.append(secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
-        compartment.months.setdefault(month, []).append(packed)
+        compartment.events.append(packed)
         return Outcome.RECORDED
 
     def _write(self) -> None:
@@ -186,9 +185,9 @@ class _Batch:
         rows = []
         for compartments in self._accounts.values():
             for compartment in compartments.values():
-                key = compartment.key
-                for month, events in compartment.months.items():
-                    sealed = key.seal(RecordType.BLOCK, block.encode(policy, month, events))
+                if compartment.events:
+                    key = compartment.key
+                    sealed = key.seal(RecordType.BLOCK, block.encode(policy, compartment.events))
                     commit(sealed[-TAG_BYTES:])
                     rows.append(SealedRow(key.slot, key.generation, sealed))
         self._accounts.clear()

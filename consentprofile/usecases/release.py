@@ -126,7 +126,7 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
             now = session.now()
             total = session.ground.keyring.count()
             slots = session.ground.keyring.iterate(after, SLICE)
-            oldest = session.calendar.oldest_month(now, purpose.retention_months)
+            oldest = session.calendar.kept_from(now, purpose.retention_months)
             suppressed = session.ground.keyring.has_suppressions()
             rows = session.ground.rows(BLOCK).between(after + 1, slots[-1].number) if slots else {}
             for slot in slots:

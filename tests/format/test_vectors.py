@@ -76,7 +76,7 @@ def test_a_slot() -> None:
 
 
 def test_a_block() -> None:
-    plain = block.encode(1, 24_290, [EVENT])
+    plain = block.encode(1, [EVENT])
     assert plain == ANSWERS["block"]
     assert block.decode(plain).events == [EVENT]
     key = opened().unwrap(slots.decode(9, ANSWERS["slot_record"]), purpose="support", terms=terms().bound)
