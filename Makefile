@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types bench wheel-test clean
+.PHONY: help demo test lint types bench bench-page wheel-test clean
 
 help:
 	@echo "make demo        run the main job on the example shop"
@@ -18,7 +18,8 @@ help:
 	@echo "make lint        check style and format"
 	@echo "make types       check types"
 	@echo "make wheel-test  build the wheel and use it in an empty environment"
-	@echo "make bench       measure                 (BENCH_ARGS=... for the benchmarks)"
+	@echo "make bench       measure, in an hour     (BENCH_ARGS=... for the benchmarks: --quick, --large, --help ...)"
+	@echo "make bench-page  write docs/benchmarks.md from the results that are kept"
 	@echo "make clean       remove what all of this left behind"
 	@echo "PYTHON=... takes another interpreter than python3"
 
@@ -55,6 +56,9 @@ types: $(VENV)/.has-test $(VENV)/.has-dev
 
 bench: $(VENV)/.has-bench
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-page: $(VENV)/.has-bench
+	@$(BIN)/python -m benchmarks --render
 
 wheel-test: $(VENV)/.has-dev
 	@$(BIN)/python tests/wheel/check_wheel.py

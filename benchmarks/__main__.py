@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and print what was found or write it into docs/benchmarks.md."""
+"""``python -m benchmarks``: measure, keep what was found, and make docs/benchmarks.md of what has been kept."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from benchmarks import machine, report
-from benchmarks.suite import Suite
-from benchmarks.workload import DEFAULT, QUICK, Size
+from benchmarks import parts, pictures, report, results
+from benchmarks.results import Part
+from benchmarks.sizes import SIZES, Size
+from benchmarks.stage import Stage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the suite; 0 when it has run through, whatever the figures are."""
+    """Run the parts of a size; 0 when all have run through, whatever the figures are."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.log and given.write:
-        parser.error("the page shows a whole run: leave out --log or --write")
-    size = QUICK if given.quick else DEFAULT
-    if given.rounds is not None:
-        size = msgspec.structs.replace(size, rounds=given.rounds)
+    if given.render:
+        _render(given.results or results.FOLDER)
+        return 0
+    size = _size(parser, given)
+    command = _command(given)
     where = Path.cwd() if given.dir is None else given.dir
     folder = Path(tempfile.mkdtemp(prefix=".benchmark-", dir=where))
     started = time.perf_counter()
@@ -34,40 +36,92 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(what: str) -> None:
         print(f"{time.perf_counter() - started:6.1f} s  {what}", file=sys.stderr, flush=True)
 
+    keep: Path | None = given.results or (None if size.name == "quick" else results.FOLDER)
+    stage = Stage(folder, size, say)
     try:
-        described = list(machine.describe(folder))
-        suite = Suite(folder, size, say)
-        results = suite.run_log() if given.log else suite.run()
+        done = _run(stage, command, keep)
+        stage.close()
     finally:
         gc.unfreeze()
         shutil.rmtree(folder, ignore_errors=True)
-    rounds = [f"--rounds {given.rounds}"] * (given.rounds is not None)
-    chosen = " ".join(["--quick"] * given.quick + ["--log"] * given.log + rounds)
-    command = f'make bench BENCH_ARGS="{chosen}"' if chosen else "make bench"
-    described.append(("whole run", f"{time.perf_counter() - started:.0f} s"))
-    measured = report.render(results, described, command, _size(size))
-    if given.write:
-        report.PAGE.write_text(report.put(report.PAGE.read_text("utf-8"), measured), encoding="utf-8")
-        print(f"written into {report.PAGE.name}")
-    else:
-        print(measured)
-    return 0
+    print(report.render(done))
+    failed = len(size.parts) - len(done)
+    if failed:
+        say(f"{failed} of {len(size.parts)} parts failed")
+    return 1 if failed else 0
 
 
-def _size(size: Size) -> str:
-    return (
-        f"{size.events:,} events of {size.accounts:,} accounts, {size.batch:,} a batch, {size.rounds} rounds; "
-        f"{size.singles:,} single events and reads."
-    )
+def _run(stage: Stage, command: str, keep: Path | None) -> list[Part]:
+    """Run each part, keeping each as soon as it is done: one that fails leaves the others what they are."""
+    done = []
+    for name in stage.size.parts:
+        try:
+            part = parts.run(name, stage, command)
+        except Exception:  # noqa: BLE001 - shown in full, and counted
+            traceback.print_exc()
+            continue
+        if keep is not None:
+            results.keep(part, keep)
+        done.append(part)
+    return done
+
+
+def _render(folder: Path) -> None:
+    """Write the page, and the pictures beside it, from what is kept in ``folder``."""
+    kept = results.load(folder)
+    drawn = pictures.draw(kept, report.PAGE.with_suffix(""))
+    shown = [(f"{report.PAGE.stem}/{name}", caption) for name, caption in drawn]
+    page = report.put(report.PAGE.read_text("utf-8"), report.render(kept, shown))
+    report.PAGE.write_text(page, encoding="utf-8")
+    print(f"{report.PAGE.name}: {len(kept)} parts, {len(drawn)} pictures")
+
+
+def _size(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Size:
+    size = SIZES[given.size]
+    if given.only is not None:
+        names = tuple(given.only.split(","))
+        unknown = [name for name in names if name not in parts.PARTS]
+        if unknown:
+            parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(parts.PARTS)}")
+        size = msgspec.structs.replace(size, parts=names)
+    if "long" in size.parts and size.long is None:
+        parser.error(f"the part 'long' is not of this size ({size.name}): take --large or --huge")
+    if given.rounds is not None:
+        loads = tuple(msgspec.structs.replace(load, rounds=given.rounds) for load in size.loads)
+        size = msgspec.structs.replace(size, rounds=given.rounds, loads=loads)
+    if given.workers is not None:
+        workers = tuple(int(number) for number in given.workers.split(","))
+        loads = tuple(msgspec.structs.replace(load, workers=workers) for load in size.loads)
+        long = None if size.long is None else msgspec.structs.replace(size.long, workers=workers)
+        size = msgspec.structs.replace(size, loads=loads, long=long)
+    return size
+
+
+def _command(given: argparse.Namespace) -> str:
+    chosen = [f"--{given.size}"] * (given.size != "default")
+    for option in ("only", "rounds", "workers"):
+        value = getattr(given, option)
+        if value is not None:
+            chosen.append(f"--{option} {value}")
+    return f'make bench BENCH_ARGS="{" ".join(chosen)}"' if chosen else "make bench"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tiny size, in seconds: it shows that everything runs")
-    parser.add_argument("--log", action="store_true", help="measure the audit log alone")
+    sizes = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("quick", "a tiny size, in seconds: it shows that everything runs, and is not kept"),
+        ("large", "5 million events beside SQLCipher, 20 million alone: hours, 20 GB"),
+        ("huge", "100 million events of 5 million accounts: hours, 40 GB"),
+    ):
+        sizes.add_argument(f"--{name}", dest="size", action="store_const", const=name, help=text)
+    parser.set_defaults(size="default")
+    parser.add_argument("--only", metavar="PARTS", help=f"these parts, by comma, of: {', '.join(parts.PARTS)}")
     parser.add_argument("--rounds", type=_positive, help="how often long work is done from the beginning")
+    parser.add_argument("--workers", metavar="N,...", help="what loads of ours are measured with: 0, 1 or 0,1")
     parser.add_argument("--dir", type=Path, help="where the files go (default: the current folder, on its disk)")
-    parser.add_argument("--write", action="store_true", help="write the result into docs/benchmarks.md")
+    parser.add_argument("--results", type=Path, help="where results are kept (default: docs/benchmarks/results)")
+    parser.add_argument("--render", action="store_true", help="measure nothing: make the page of the kept results")
     return parser
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -18,34 +17,34 @@ from statistics import median
 from typing import Final
 
 from benchmarks import workload
-from benchmarks.measure import Figure, Results, Samples, duration, interleave, settle, timed
+from benchmarks.measure import Samples, interleave, settle, timed
 from benchmarks.ours import Ours
-from benchmarks.workload import ACTOR, PURPOSE, Size, Source, special
+from benchmarks.processes import peak_kib
+from benchmarks.results import Results
+from benchmarks.sizes import Size
+from benchmarks.stage import Say, Stage
+from benchmarks.workload import ACTOR, PURPOSE, Source, special
 from consentprofile import KeyFile, Store
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.store.log import Log
 from consentprofile.tlog.leaf import Draft, Operation
 
-Say = Callable[[str], None]
-
-LENGTHS: Final = {"quick": (300, 600), "default": (10_000, 100_000, 1_000_000)}
-"""Leaves, by the name of the size."""
-
+READ_EVENTS: Final = 50
 BATCH: Final = 1_000
-VERIFY_LENGTH: Final = 1_000_000
-VERIFY_GOAL: Final = 10e9
 WITHOUT: Final = "the same without the log"
 
 
-def measure(results: Results, folder: Path, size: Size, say: Say) -> None:
-    """Measure the log; the store lies in ``folder`` and is removed again."""
-    ours = Ours(folder, "logged", workload.NOW)
+def measure(stage: Stage, results: Results) -> None:
+    """Part ``log``: what a leaf adds, and the log at each of the size's lengths."""
+    size = stage.size
+    results.title = "The audit log"
+    ours = Ours(stage.folder, "logged", workload.NOW)
     readers = [special("logged", number) for number in range(size.readers)]
     ours.create(workload.CONSENTED, readers)
-    _added(results, ours, readers, size, say)
-    for length in LENGTHS[size.name]:
-        _grow(results, ours, length, say)
-        _at(results, ours, folder, length, size, say)
+    _added(results, ours, readers, size, stage.say)
+    for length in size.log_lengths:
+        _grow(results, ours, length, stage.say)
+        _at(results, ours, stage.folder, length, size, stage.say)
     ours.remove()
 
 
@@ -58,7 +57,7 @@ def _added(results: Results, ours: Ours, readers: list[str], size: Size, say: Sa
     source = Source(94)
     events = [source.row(readers[index % len(readers)], 1.0).event() for index in range(2 * size.singles)]
     with ours.open() as store:
-        store.record_many(source.row(name, 0.5).event() for name in readers for _ in range(workload.READ_EVENTS))
+        store.record_many(source.row(name, 0.5).event() for name in readers for _ in range(READ_EVENTS))
         with store.view(PURPOSE, actor=ACTOR, reason="ticket") as view:
 
             def record(index: int) -> None:
@@ -69,13 +68,13 @@ def _added(results: Results, ours: Ours, readers: list[str], size: Size, say: Sa
 
             for name, work in (
                 ("record, relaxed durability, its leaf included", record),
-                (f"profile of {workload.READ_EVENTS} events and more, its leaf and trail included", read),
+                (f"profile of {READ_EVENTS} events and more, its leaf and trail included", read),
             ):
                 taken = interleave({name: work, WITHOUT: lambda index, work=work: _without(work, index)}, size.singles)  # type: ignore[misc]
                 mine, bare = taken[name], taken[WITHOUT]
                 results.compare_samples(name, mine, {WITHOUT: bare})
                 added = median(mine) - median(bare)
-                results.figures.append(Figure(work=f"what the log adds to {name.split(',')[0]}", value=duration(added)))
+                results.note(f"what the log adds to {name.split(',')[0]}", added, "ns")
 
 
 _append, _note_actors = Log.append, Log.note_actors
@@ -143,16 +142,12 @@ def _at(results: Results, ours: Ours, folder: Path, length: int, size: Size, say
     results.note_times(f"log of {length:,} leaves: open the store", works["open"])
     results.note_times(f"log of {length:,} leaves: prove one, verified before it is handed out", works["prove"])
     results.note_times(f"log of {length:,} leaves: sign a head, durable in both files", works["checkpoint"])
-    below = VERIFY_GOAL if length == VERIFY_LENGTH else None
-    results.note_times(f"log of {length:,} leaves: verify all of it", works["verify"], below=below)
+    results.note_times(f"log of {length:,} leaves: verify all of it", works["verify"])
     opened, verified = _memory(ours, folder)
-    results.figures.append(
-        Figure(
-            work=f"log of {length:,} leaves: peak memory of a process that verifies it",
-            value=f"{verified / 1024:,.0f} MiB",
-            spread=f"{opened / 1024:,.0f} MiB before verifying",
-        )
-    )
+    results.note(
+        f"log of {length:,} leaves: peak memory of a process that verifies it", verified * 1024 / 1e6, "MB",
+        spread=f"{opened * 1024 / 1e6:,.0f} MB before verifying",
+    )  # fmt: skip
 
 
 def _memory(ours: Ours, folder: Path) -> tuple[int, int]:
@@ -170,22 +165,13 @@ def _memory(ours: Ours, folder: Path) -> tuple[int, int]:
     return opened, verified
 
 
-def _peak() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():  # (Linux hands the peak of the process that started this one on to getrusage.)
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
-
-
 def main() -> None:
     """The other process."""
     path, key = sys.argv[1:]
     with Store.open(path, key=KeyFile(key), clock=lambda: workload.NOW) as store:
-        opened = _peak()
+        opened = peak_kib()
         store.audit.verify()
-        print(json.dumps([opened, _peak()]))
+        print(json.dumps([opened, peak_kib()]))
 
 
 if __name__ == "__main__":

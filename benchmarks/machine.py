@@ -27,7 +27,9 @@ def describe(folder: Path) -> Iterator[tuple[str, str]]:
     yield "SQLite", sqlite3.sqlite_version
     yield "SQLCipher", _cipher_version()
     yield "OpenSSL of cryptography", backend.openssl_version_text()
-    others = ", ".join(f"{name} {_version(name)}" for name in ("cryptography", "msgspec", "sqlcipher3-wheels"))
+    others = ", ".join(
+        f"{name} {_version(name)}" for name in ("cryptography", "msgspec", "sqlcipher3-wheels", "sqlalchemy")
+    )
     yield "packages", f"consentprofile {__version__}, {others}"
 
 

@@ -1,15 +1,13 @@
-"""Taking times, and what is told of them: medians with their spread, and ratios of what ran side by side."""
+"""Taking times: the clock, turns, medians and quantiles."""
 
 from __future__ import annotations
 
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, TypeAlias
-
-import msgspec
 
 Samples: TypeAlias = list[float]
 """Nanoseconds for one unit of work."""
@@ -70,81 +68,14 @@ def quantile(samples: Samples, share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-class Ratio(msgspec.Struct, frozen=True):
-    """Our time for some work, and a peer's, side by side: one value for each round."""
-
-    work: str
-    peer: str
-    ours: Samples
-    theirs: Samples
-
-    @property
-    def rounds(self) -> list[float]:
-        """Our time as a multiple of theirs, round by round."""
-        return [mine / other for mine, other in zip(self.ours, self.theirs, strict=True)]
-
-    @property
-    def median(self) -> float:
-        """The median of the rounds."""
-        return statistics.median(self.rounds)
+QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+"""What a picture of single calls shows."""
 
 
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of ours: a value with its spread, and what it has to reach, if anything."""
-
-    work: str
-    value: str
-    spread: str = ""
-    goal: str = ""
-    reached: bool | None = None
-
-
-class Results:
-    """Everything that one run has found."""
-
-    def __init__(self) -> None:
-        self.ratios: list[Ratio] = []
-        self.figures: list[Figure] = []
-        self.notes: list[str] = []
-
-    def compare(self, work: str, ours: Samples, peers: Mapping[str, Samples]) -> None:
-        """Note our rounds beside those of each peer."""
-        self.ratios.extend(Ratio(work, name, ours, theirs) for name, theirs in peers.items())
-
-    def compare_samples(self, work: str, ours: Samples, peers: Mapping[str, Samples]) -> None:
-        """Note many samples taken in turn."""
-        self.compare(work, grouped(ours), {name: grouped(theirs) for name, theirs in peers.items()})
-
-    def ratio(self, work: str, peer: str) -> Ratio | None:
-        """The ratio noted for this work against this peer."""
-        return next((one for one in self.ratios if (one.work, one.peer) == (work, peer)), None)
-
-    def note_times(self, work: str, samples: Samples, *, below: float | None = None) -> None:
-        """Note the median and the 99th percentile of samples in nanoseconds; ``below`` is the median to reach."""
-        median = statistics.median(samples)
-        self.figures.append(
-            Figure(
-                work=work,
-                value=duration(median),
-                spread=f"p99 {duration(quantile(samples, 0.99))}, n = {len(samples):,}",
-                goal="" if below is None else f"< {duration(below)}",
-                reached=None if below is None else median < below,
-            )
-        )
-
-    def note_rates(self, work: str, samples: Samples, unit: str, *, above: float | None = None) -> None:
-        """Note the units a second that rounds (nanoseconds for a unit) come to; ``above`` is the median to reach."""
-        median = 1e9 / statistics.median(samples)
-        slow, fast = 1e9 / max(samples), 1e9 / min(samples)
-        self.figures.append(
-            Figure(
-                work=work,
-                value=f"{median:,.0f} {unit}/s",
-                spread=f"{slow:,.0f} to {fast:,.0f}, {len(samples)} rounds",
-                goal="" if above is None else f">= {above:,.0f} {unit}/s",
-                reached=None if above is None else median >= above,
-            )
-        )
+def quantiles(samples: Samples) -> tuple[list[float], list[float]]:
+    """Shares, and the samples that so many do not exceed, as far out as two samples lie beyond."""
+    shares = [share for share in QUANTILES if share == 0.5 or (1 - share) * len(samples) >= 2]
+    return shares, [quantile(samples, share) for share in shares]
 
 
 def duration(nanoseconds: float) -> str:
@@ -157,8 +88,3 @@ def duration(nanoseconds: float) -> str:
                 else f"{nanoseconds / size:,.0f} {unit}"
             )
     return f"{nanoseconds:.0f} ns"
-
-
-def spread(values: Sequence[float]) -> str:
-    """From the smallest to the largest."""
-    return f"{min(values):.2f} to {max(values):.2f}"

@@ -1,15 +1,14 @@
-"""What else could hold the same events: SQLite as it is, SQLCipher, and a Fernet token for each row.
+"""What else could hold the same events: SQLite as it is, and SQLCipher.
 
 Each has the pragmas of the store's ``data.db`` (WAL, the same ``synchronous``, the same page cache, a checkpoint for
 each 32 MiB of WAL) and takes the same batches. They check nothing, fold nothing and log nothing. SQLCipher is measured
-twice: so tuned, and "as it comes", with its own page cache (2 MB) and checkpoints, as most would use it.
+as it comes, with its own page cache (2 MB) and checkpoints, as most would use it, and tuned as the others are.
 """
 
 from __future__ import annotations
 
 import hmac
 import importlib
-import json
 import os
 import sqlite3
 import time
@@ -17,20 +16,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from cryptography.fernet import Fernet
-
 from benchmarks.workload import Row
 from consentprofile.store.files import WAL_LIMIT
 
 CACHE_KIB: Final = 64 * 1024
 PAGE: Final = 4096
-SAME_WORK: Final = "SQLCipher, index, as it comes, the same work"
+
+PLAIN: Final = "SQLite, no index"
+INDEX: Final = "SQLite, index"
+COMMON: Final = "SQLCipher, index"
+TUNED: Final = "SQLCipher, index, tuned"
+SAME_WORK: Final = "SQLCipher, index, the same work"
+FERNET: Final = "Fernet rows, SQLAlchemy"
+
+EVERY: Final = (PLAIN, INDEX, COMMON, TUNED, SAME_WORK, FERNET)
+BY_INDEX: Final = (INDEX, TUNED, FERNET)
+"""Those that find an account's rows at once, for single calls."""
 
 _COLUMNS: Final = (
     "account TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, channel TEXT NOT NULL, platform TEXT NOT NULL, "
     "device TEXT NOT NULL, id TEXT NOT NULL, acquisition TEXT NOT NULL"
 )
 _INSERT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_AUDIT: Final = "CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER, actor TEXT, reason TEXT) STRICT"
 
 Connect = Callable[[str], sqlite3.Connection]
 
@@ -55,14 +63,25 @@ def cipher() -> Connect | None:
     return connect
 
 
+def pragmas(*, tuned: bool) -> list[str]:
+    """What a file is opened with."""
+    common = ["journal_mode = WAL", "synchronous = NORMAL"]
+    if not tuned:
+        return common
+    return [
+        *common,
+        f"cache_size = -{CACHE_KIB}",
+        f"wal_autocheckpoint = {WAL_LIMIT // PAGE}",
+        "temp_store = MEMORY",
+        "secure_delete = OFF",
+    ]
+
+
 class Peer:
     """One table of events in one file."""
 
     columns = True
     """Whether SQL can look into the rows."""
-
-    def consent(self, accounts: Sequence[str]) -> None:
-        """Note consents, where the peer knows any."""
 
     def __init__(self, name: str, path: Path, connect: Connect, *, index: bool, tuned: bool = True) -> None:
         self.name = name
@@ -72,19 +91,11 @@ class Peer:
         self.index = index
         self.open()
 
-    def open(self, *, synchronous: str = "NORMAL") -> None:
+    def open(self) -> None:
         """Open the file, as a new one if it is not there."""
         new = not self.path.exists()
         self.db = self._connect(os.fspath(self.path))
-        pragmas = ["journal_mode = WAL", f"synchronous = {synchronous}"]
-        if self.tuned:
-            pragmas += [
-                f"cache_size = -{CACHE_KIB}",
-                f"wal_autocheckpoint = {WAL_LIMIT // PAGE}",
-                "temp_store = MEMORY",
-                "secure_delete = OFF",
-            ]
-        for pragma in pragmas:
+        for pragma in pragmas(tuned=self.tuned):
             self.db.execute(f"PRAGMA {pragma}").fetchall()
         if new:
             self._create()
@@ -93,7 +104,14 @@ class Peer:
         self.db.execute(f"CREATE TABLE event ({_COLUMNS}) STRICT")
         if self.index:
             self.db.execute("CREATE INDEX event_account ON event (account, at)")
-        self.db.execute("CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER, actor TEXT, reason TEXT) STRICT")
+        self.db.execute(_AUDIT)
+
+    def synchronous(self, level: str) -> None:
+        """How durable a commit is from now on: FULL or NORMAL."""
+        self.db.execute(f"PRAGMA synchronous = {level}")
+
+    def consent(self, accounts: Sequence[str]) -> None:
+        """Note consents, where the peer knows any."""
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows in one transaction."""
@@ -101,24 +119,29 @@ class Peer:
         self.db.executemany(_INSERT, rows)
         self.db.execute("COMMIT")
 
+    def add_all(self, rows: Sequence[Row], batch: int) -> None:
+        """Add rows, ``batch`` in a transaction."""
+        for start in range(0, len(rows), batch):
+            self.add(rows[start : start + batch])
+
     def add_one(self, row: Row) -> None:
         """Add one row in a transaction of its own."""
         self.db.execute("BEGIN IMMEDIATE")
         self.db.execute(_INSERT, row)
         self.db.execute("COMMIT")
 
-    def read(self, account: str) -> list[tuple[object, ...]]:
+    def read(self, account: str) -> Sequence[Sequence[object]]:
         """The rows of an account in the order of time."""
         return self.db.execute("SELECT * FROM event WHERE account = ? ORDER BY at", (account,)).fetchall()
 
-    def read_with_entry(self, account: str) -> list[tuple[object, ...]]:
+    def read_with_entry(self, account: str) -> Sequence[Sequence[object]]:
         """The same, a row that says who asked committed first."""
         self.db.execute("BEGIN IMMEDIATE")
         self.db.execute("INSERT INTO audit (at, actor, reason) VALUES (?, ?, ?)", (0, "support-agent:1", "ticket"))
         self.db.execute("COMMIT")
         return self.read(account)
 
-    def reach(self, start: int, until: int) -> list[tuple[object, ...]]:
+    def reach(self, start: int, until: int) -> Sequence[Sequence[object]]:
         """How many accounts each platform has had."""
         query = "SELECT platform, count(DISTINCT account) FROM event WHERE at >= ? AND at < ? GROUP BY platform"
         return self.db.execute(query, (start, until)).fetchall()
@@ -182,45 +205,12 @@ class ConsentedRows(Peer):
         return hmac.digest(self._key, f"{row.account} {row.device}".encode(), "sha256").hex()
 
 
-class FernetRows(Peer):
-    """A Fernet token for each row; account and time stay in the clear, for the index."""
-
-    columns = False
-
-    def __init__(self, name: str, path: Path) -> None:
-        self._fernet = Fernet(Fernet.generate_key())
-        super().__init__(name, path, plain, index=True)
-
-    def _create(self) -> None:
-        self.db.execute("CREATE TABLE event (account TEXT NOT NULL, at INTEGER NOT NULL, token BLOB NOT NULL) STRICT")
-        self.db.execute("CREATE INDEX event_account ON event (account, at)")
-
-    def _token(self, row: Row) -> tuple[str, int, bytes]:
-        return row.account, row.at, self._fernet.encrypt(json.dumps((row.kind, *row[3:])).encode())
-
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add rows in one transaction."""
-        self.db.execute("BEGIN IMMEDIATE")
-        self.db.executemany("INSERT INTO event VALUES (?, ?, ?)", [self._token(row) for row in rows])
-        self.db.execute("COMMIT")
-
-    def add_one(self, row: Row) -> None:
-        """Add one row in a transaction of its own."""
-        self.add([row])
-
-    def read(self, account: str) -> list[tuple[object, ...]]:
-        """The rows of an account in the order of time."""
-        query = "SELECT account, at, token FROM event WHERE account = ? ORDER BY at"
-        decrypt = self._fernet.decrypt
-        return [(name, at, *json.loads(decrypt(token))) for name, at, token in self.db.execute(query, (account,))]
-
-
 class BareCommit:
     """The cheapest durable thing there is: one row of 110 bytes without any index, committed."""
 
     def __init__(self, path: Path, *, synchronous: str) -> None:
         self._peer = Peer("bare commit", path, plain, index=False)
-        self._peer.db.execute(f"PRAGMA synchronous = {synchronous}")
+        self._peer.synchronous(synchronous)
         self._peer.db.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT")
         self._row = (os.urandom(110),)
 
@@ -233,17 +223,3 @@ class BareCommit:
     def close(self) -> None:
         """Close the file."""
         self._peer.close()
-
-
-def every_peer(folder: Path) -> list[Peer]:
-    """Every peer that can be measured here, each with a new file in ``folder``; untuned ones are for loads only."""
-    peers = [
-        Peer("SQLite, no index", folder / "plain.db", plain, index=False),
-        Peer("SQLite, index", folder / "index.db", plain, index=True),
-    ]
-    sqlcipher = cipher()
-    if sqlcipher is not None:
-        peers.append(Peer("SQLCipher, index", folder / "cipher.db", sqlcipher, index=True))
-        peers.append(Peer("SQLCipher, index, as it comes", folder / "common.db", sqlcipher, index=True, tuned=False))
-        peers.append(ConsentedRows(SAME_WORK, folder / "same.db", sqlcipher, index=True, tuned=False))
-    return [*peers, FernetRows("Fernet rows, index", folder / "fernet.db")]

@@ -5,20 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, Self
-
-import msgspec
+from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 from consentprofile import Act, Decision, Event
 
 SEED: Final = 20240101
 PURPOSE: Final = "support"
+PURPOSES: Final = (PURPOSE, "analytics", "offers")
+"""A store is measured with the first of them, or with all."""
 NOTICE: Final = "2024-01"
 ACTOR: Final = "support-agent:1"
 
 CONSENTED: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """When everybody gives consent; the events follow within the span, in the order of time."""
 SPAN: Final = timedelta(days=91)
+_START: Final = int(CONSENTED.timestamp())
+_SECONDS: Final = SPAN.total_seconds()
 NOW: Final = datetime(2024, 4, 15, 12, tzinfo=UTC)
 """What the store's clock says while events are recorded and read."""
 
@@ -31,7 +33,7 @@ CHANNELS: Final = ("web", "app", "store")
 PLATFORMS: Final = ("desktop", "mobile", "tablet")
 ACQUISITIONS: Final = ("organic", "paid_search", "email", "social", "direct")
 
-POLICY: Final = f"""
+_HEAD: Final = f"""
 format = 1
 time_zone = "UTC"
 roles = ["support-agent"]
@@ -57,7 +59,10 @@ acquisition = {{ enum = {list(ACQUISITIONS)} }}
 names = {list(KINDS)}
 fields = ["channel", "platform", "device", "acquisition"]
 
-[purposes.{PURPOSE}]
+""".replace("'", '"')
+
+_PURPOSE: Final = f"""
+[purposes.%s]
 title = "Help you when you contact us"
 dpv = "dpv:CustomerCare"
 notice = "{NOTICE}"
@@ -69,7 +74,13 @@ release = {{ min_accounts = 10, round_to = 5, epsilon_per_year = 2.0, cadence = 
 precision = "second"
 keep = 10_000
 collect = {{ "*" = ["channel", "platform", "device", "acquisition"] }}
-""".replace("'", '"')
+"""
+
+
+def policy(purposes: int = 1) -> str:
+    """The policy with so many purposes, each of which collects every field of every kind."""
+    return _HEAD + "".join(_PURPOSE % name for name in PURPOSES[:purposes])
+
 
 REACH: Final = f"""
 format = 1
@@ -98,39 +109,6 @@ channel = { value = "web" }
 platform = { column = "device_group", values = { "1" = "desktop", "3" = "mobile", "4" = "tablet" } }
 """
 """The mapping of docs/import.md for the file of sessions."""
-
-
-class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """How much work there is."""
-
-    name: str
-    events: int
-    accounts: int
-    batch: int
-    rounds: int
-    """How often the load, and everything else that is long, is done from the beginning."""
-    singles: int
-    """Single events, reads and openings, each a sample."""
-    acts: int
-    """Consents given, consents withdrawn, each a sample."""
-    readers: int
-    """Accounts of 50 events that are read."""
-    erasures: int
-    erased_events: int
-    sessions: int | None
-    """Rows of the file of sessions; None for all of them."""
-
-
-QUICK: Final = Size(
-    name="quick", events=4_000, accounts=400, batch=500, rounds=2, singles=20, acts=5, readers=4, erasures=2,
-    erased_events=20, sessions=1_000,
-)  # fmt: skip
-DEFAULT: Final = Size(
-    name="default", events=1_000_000, accounts=100_000, batch=10_000, rounds=3, singles=2_000, acts=200, readers=200,
-    erasures=20, erased_events=1_000, sessions=None,
-)  # fmt: skip
-
-READ_EVENTS: Final = 50
 
 
 class Row(NamedTuple):
@@ -162,7 +140,7 @@ class Row(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch in both forms, both made before anything is timed."""
+    """Rows in both forms, both made before anything is timed."""
 
     rows: Sequence[Row]
     events: Sequence[Event]
@@ -171,6 +149,9 @@ class Batch(NamedTuple):
     def of(cls, rows: Sequence[Row]) -> Self:
         """The batch of these rows."""
         return cls(rows, [row.event() for row in rows])
+
+
+Order: TypeAlias = Literal["random", "zipf", "in order"]
 
 
 class Source:
@@ -185,12 +166,11 @@ class Source:
         """One event of ``account``, at ``position`` (0 to 1) of the span."""
         draw = self._random.random
         self._made += 1
-        at = CONSENTED + SPAN * position
         platform = int(draw() * 3)
         return Row(
             account,
             KINDS[int(draw() * 5)],
-            int(at.timestamp()),
+            _START + int(_SECONDS * position),
             CHANNELS[int(draw() * 3)],
             PLATFORMS[platform],
             f"{account}/{PLATFORMS[platform]}",
@@ -198,15 +178,24 @@ class Source:
             ACQUISITIONS[int(draw() * 5)],
         )
 
-    def load(self, size: Size) -> Iterator[Batch]:
-        """Events of accounts in random order, batch by batch."""
-        for start in range(0, size.events, size.batch):
-            stop = min(start + size.batch, size.events)
-            yield Batch.of([self.row(self.somebody(size), index / size.events) for index in range(start, stop)])
+    def load(self, events: int, accounts: int, stretch: int, order: Order = "random") -> Iterator[list[Row]]:
+        """``events`` rows of ``accounts`` accounts, ``stretch`` at a time, in the order of time or of accounts."""
+        for start in range(0, events, stretch):
+            yield [self._of(order, index, events, accounts) for index in range(start, min(start + stretch, events))]
 
-    def somebody(self, size: Size) -> str:
+    def _of(self, order: Order, index: int, events: int, accounts: int) -> Row:
+        if order == "in order":
+            # Account after account, the events of each over the whole span.
+            place = index * accounts / events
+            return self.row(account(int(place)), place - int(place))
+        if order == "zipf":
+            # The logarithm of the rank is uniform: the account of rank n comes up as 1 / n.
+            return self.row(account(int(accounts ** self._random.random()) % accounts), index / events)
+        return self.row(self.somebody(accounts), index / events)
+
+    def somebody(self, accounts: int) -> str:
         """One of the accounts of the load."""
-        return account(self._random.randrange(size.accounts))
+        return account(int(self._random.random() * accounts))
 
     def scattered(self, accounts: Sequence[str], events: int) -> Iterator[Batch]:
         """``events`` for each account, one of each in a batch: they come to lie apart, as they do in real life."""
@@ -224,6 +213,6 @@ def special(kind: str, number: int) -> str:
     return f"{kind}-{number:08d}"
 
 
-def consent_of(name: str) -> Decision:
-    """Consent, given under the notice in force."""
-    return Decision(account=name, purposes=(PURPOSE,), act=Act.GIVE, notice=NOTICE, method="signup form")
+def consent_of(name: str, purposes: int = 1) -> Decision:
+    """Consent to so many purposes, given under the notice in force."""
+    return Decision(account=name, purposes=PURPOSES[:purposes], act=Act.GIVE, notice=NOTICE, method="signup form")

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from consentprofile.audit import Audit, Certificate, Statement, open_certificate, reference_matches
-from consentprofile.client import Store, View
+from consentprofile.client import Store
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
 from consentprofile.errors import (
     AccessDenied,
@@ -30,6 +30,7 @@ from consentprofile.errors import (
     KeyFault,
     KeyUnavailable,
     NewerFormat,
+    OlderFormat,
     PolicyChanged,
     PolicyError,
     ProofRefused,
@@ -52,10 +53,12 @@ from consentprofile.model.event import Event, Outcome, Value
 from consentprofile.model.policy import Policy, Purpose
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
+from consentprofile.upkeep import Upkeep
 from consentprofile.usecases.access import Held
 from consentprofile.usecases.audit import LogEntry
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.check import Finding, Report
+from consentprofile.usecases.compaction import Compacted
 from consentprofile.usecases.declared_files import load_policy
 from consentprofile.usecases.erasure import ErasurePlan
 from consentprofile.usecases.expiry import Expiry
@@ -64,12 +67,15 @@ from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.release import Release
+from consentprofile.usecases.retention import Retained, RetentionPlan
 from consentprofile.usecases.tracing import Trace
 from consentprofile.usecases.verifying import LogHead
+from consentprofile.view import View
 
 if TYPE_CHECKING:
     from consentprofile.async_audit import AsyncAudit
     from consentprofile.async_client import AsyncStore, AsyncView
+    from consentprofile.async_upkeep import AsyncUpkeep
 
 __version__ = "0.1.0"
 
@@ -78,10 +84,12 @@ __all__ = [
     "Act",
     "AsyncAudit",
     "AsyncStore",
+    "AsyncUpkeep",
     "AsyncView",
     "Audit",
     "BrokenLog",
     "Certificate",
+    "Compacted",
     "Consent",
     "ConsentProfileError",
     "CorruptRecord",
@@ -115,6 +123,7 @@ __all__ = [
     "LogEntry",
     "LogHead",
     "NewerFormat",
+    "OlderFormat",
     "Outcome",
     "Passphrase",
     "Policy",
@@ -129,6 +138,8 @@ __all__ = [
     "ReleasePlan",
     "ReleaseRefused",
     "Report",
+    "Retained",
+    "RetentionPlan",
     "RoleNotAllowed",
     "Statement",
     "Store",
@@ -143,6 +154,7 @@ __all__ = [
     "UndeclaredPurpose",
     "UnreadableInput",
     "UnsupportedEnvironment",
+    "Upkeep",
     "Value",
     "View",
     "WrongKey",
@@ -157,6 +169,7 @@ __all__ = [
 _ASYNC = {
     "AsyncAudit": "consentprofile.async_audit",
     "AsyncStore": "consentprofile.async_client",
+    "AsyncUpkeep": "consentprofile.async_upkeep",
     "AsyncView": "consentprofile.async_client",
 }
 

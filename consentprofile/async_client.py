@@ -20,7 +20,8 @@ from typing import Self
 
 from consentprofile.async_audit import AsyncAudit
 from consentprofile.async_calls import Call, Closing, run
-from consentprofile.client import DEFAULT_WAIT, PathLike, Store, View
+from consentprofile.async_upkeep import AsyncUpkeep
+from consentprofile.client import DEFAULT_WAIT, PathLike, Store
 from consentprofile.crypto.providers import KeyProvider
 from consentprofile.model.consent import Consent, Decision
 from consentprofile.model.event import Event, Outcome
@@ -28,11 +29,12 @@ from consentprofile.model.policy import Policy
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.store.ports import Durability
-from consentprofile.usecases import access, check, erasure, expiry, importing, reading, recording
+from consentprofile.usecases import access, check, erasure, importing, reading, recording
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, system_clock
+from consentprofile.view import View
 
 
 class AsyncView:
@@ -76,13 +78,21 @@ class AsyncStore:
         clock: Clock = system_clock,
         durability: Durability = "full",
         wait: float = DEFAULT_WAIT,
+        gather: float = 0.0,
         origin: str | None = None,
     ) -> AsyncStore:
         """As :meth:`Store.create`. A store that was made while the await was cancelled stays, and is closed."""
 
         def made() -> Store:
             return Store.create(
-                path, policy=policy, key=key, clock=clock, durability=durability, wait=wait, origin=origin
+                path,
+                policy=policy,
+                key=key,
+                clock=clock,
+                durability=durability,
+                wait=wait,
+                gather=gather,
+                origin=origin,
             )
 
         return cls(await Call().run(made, Store.close))
@@ -97,11 +107,14 @@ class AsyncStore:
         clock: Clock = system_clock,
         durability: Durability = "full",
         wait: float = DEFAULT_WAIT,
+        gather: float = 0.0,
     ) -> AsyncStore:
         """As :meth:`Store.open`."""
 
         def opened() -> Store:
-            return Store.open(path, key=key, policy=policy, clock=clock, durability=durability, wait=wait)
+            return Store.open(
+                path, key=key, policy=policy, clock=clock, durability=durability, wait=wait, gather=gather
+            )
 
         return cls(await Call().run(opened, Store.close))
 
@@ -184,14 +197,6 @@ class AsyncStore:
             lambda: self._store.import_consents(source, format=format, rejects=rejects, progress=told)
         )
 
-    async def plan_expiry(self) -> expiry.Expiry:
-        """As :meth:`Store.plan_expiry`."""
-        return await run(self._store.plan_expiry)
-
-    async def expire_consents(self, *, attended: bool = False) -> expiry.Expiry:
-        """As :meth:`Store.expire_consents`."""
-        return await run(lambda: self._store.expire_consents(attended=attended))
-
     async def suppress(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
         """As :meth:`Store.suppress`."""
         return await run(lambda: self._store.suppress(account, reason, actor=actor))
@@ -212,12 +217,13 @@ class AsyncStore:
         *,
         batch_size: int = recording.BATCH,
         progress: Callable[[int], None] | None = None,
+        workers: int = 0,
     ) -> recording.Summary:
         """As :meth:`Store.record_many`."""
         call = Call()
         told = call.telling(progress)
         return await call.run(
-            lambda: self._store.record_many(call.source(events), batch_size=batch_size, progress=told)
+            lambda: self._store.record_many(call.source(events), batch_size=batch_size, progress=told, workers=workers)
         )
 
     async def import_events(
@@ -229,13 +235,20 @@ class AsyncStore:
         rejects: PathLike | None = None,
         progress: importing.Progress | None = None,
         batch_size: int = recording.BATCH,
+        workers: int = 0,
     ) -> importing.Imported:
         """As :meth:`Store.import_events`."""
         call = Call()
         told = call.telling(progress)
         return await call.run(
             lambda: self._store.import_events(
-                source, mapping=mapping, format=format, rejects=rejects, progress=told, batch_size=batch_size
+                source,
+                mapping=mapping,
+                format=format,
+                rejects=rejects,
+                progress=told,
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -287,6 +300,11 @@ class AsyncStore:
     def audit(self) -> AsyncAudit:
         """The audit log, as :attr:`Store.audit`."""
         return AsyncAudit(self._store.audit)
+
+    @property
+    def upkeep(self) -> AsyncUpkeep:
+        """As :attr:`Store.upkeep`."""
+        return AsyncUpkeep(self._store.upkeep)
 
     async def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
         """As :meth:`Store.check`."""

@@ -199,6 +199,10 @@ class NewerFormat(StoreFault):
     """The store was written by a newer version of this package."""
 
 
+class OlderFormat(StoreFault):
+    """The store is of a format that ended; only the version that made it reads it."""
+
+
 class UnsupportedEnvironment(StoreFault):
     """This machine lacks something that the store cannot do without."""
 

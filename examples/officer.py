@@ -42,7 +42,7 @@ def answer_erasure_request(store: cp.Store, account: str, reference: str, out: P
 
 def look_after(store: cp.Store, kept: Path) -> None:
     """What is done once a day. ``kept`` stands for a place that whoever has the store cannot write to."""
-    print(f"expiry: {store.expire_consents().dying} consents were over")
+    print(f"expiry: {store.upkeep.expire_consents().dying} consents were over")
     report = store.check()
     print(f"check: {'clean' if report.is_clean else 'NOT CLEAN'}, {report.keys} keys open")
     for unknown in report.cannot_know:

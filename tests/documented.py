@@ -31,7 +31,7 @@ def tables(page: str) -> list[list[str]]:
 
 
 OUR_MODULES = re.compile(
-    r"\b(?:access|audit|check|erasure|expiry|importing|proving|reading|recording|releases|retention|tracing|verifying)\."
+    r"\b(?:access|audit|check|compaction|erasure|expiry|importing|proving|reading|recording|releases|retention|tracing|verifying)\."
 )
 
 

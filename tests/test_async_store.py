@@ -396,7 +396,7 @@ def test_the_clock_is_read_when_a_call_is_made(setting: Setting) -> None:
         async with await consenting(setting) as store:
             setting.clock.now = NOW + timedelta(days=365)
             assert (await store.consents(ACCOUNT))["support"].state == "expired"
-            assert (await store.plan_expiry()).dying == 0
+            assert (await store.upkeep.plan_expiry()).dying == 0
 
     run(later())
 

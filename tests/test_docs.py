@@ -108,7 +108,7 @@ def test_nothing_is_documented_that_is_not_public() -> None:
     assert set(headings) <= set(cp.__all__)
 
 
-@pytest.mark.parametrize("face", [cp.Store, cp.View, cp.Audit])
+@pytest.mark.parametrize("face", [cp.Store, cp.View, cp.Audit, cp.Upkeep])
 def test_every_method_is_documented_with_its_signature(face: type) -> None:
     blocks = {fence.text.rstrip("\n") for fence in fences(page("api.md"))}
     headings = set(re.findall(rf"^### `{face.__name__}\.(\w+)`$", page("api.md"), flags=re.MULTILINE))
@@ -201,6 +201,7 @@ def test_every_operation_of_the_log_is_documented_and_no_other() -> None:
 
 
 FACTS: Final = {"key-id": "key id", "reference": "reference", "commitment": "commitment", "events": "events",
+                "merged": "merged",
                 "blocks": "blocks", "release": "release", "specification": "specification"}  # fmt: skip
 
 
@@ -231,9 +232,13 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     assert list(store.audit.actor("support-agent:17"))
     store.withdraw_consent(ACCOUNT, ["support"])
     store.invalidate_consent(ACCOUNT, ["planning"])
-    scene.give("marketing")
+    scene.give("marketing", "support")
+    store.record(event(at=scene.clock.now))
+    store.record(event(at=scene.clock.now))
+    store.upkeep.compact(everything=True)
     scene.clock.move(days=200)
-    store.expire_consents(attended=True)
+    assert store.upkeep.run_retention(attended=True).resealed == 1
+    store.upkeep.expire_consents(attended=True)
     store.erase(ACCOUNT, reference="request 1")
     leaves = scene.leaves()
     with store._session.ground.files.reading():
@@ -255,7 +260,7 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
 
 def test_the_code_in_the_other_pages_runs(scene_store: cp.Store) -> None:
     """Python on the pages about a store that is open already."""
-    for name in ("audit.md", "consent.md", "vocabulary.md"):
+    for name in ("audit.md", "consent.md", "vocabulary.md", "upkeep.md"):
         for fence in fences(page(name)):
             if fence.language == "python":
                 with redirect_stdout(io.StringIO()) as out:

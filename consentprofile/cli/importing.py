@@ -53,9 +53,14 @@ def watching(out: Output, what: str) -> Iterator[Callable[[int, int, int | None]
 )
 @click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="What the file is; told by its content.")
 @refused_rows
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=0, help="More processes that seal, where cores are free."
+)
 @store_options
 @pass_context
-def import_command(context: Context, file: str, mapping: str, form: Format | None, rejects: Path | None) -> None:
+def import_command(
+    context: Context, file: str, mapping: str, form: Format | None, rejects: Path | None, workers: int
+) -> None:
     """Record the events of FILE (CSV or NDJSON, also gzipped; - is standard input) where there is consent.
 
     Consent is not changed. Each event goes to the purposes that its account consents to, and is counted by reason for
@@ -63,7 +68,9 @@ def import_command(context: Context, file: str, mapping: str, form: Format | Non
     """
     out = context.out
     with context.open() as store, watching(out, "Importing events") as progress:
-        done = store.import_events(file, mapping=mapping, format=form, rejects=rejects, progress=progress)
+        done = store.import_events(
+            file, mapping=mapping, format=form, rejects=rejects, progress=progress, workers=workers
+        )
     out.document({"rows": done.rows, "rejected": done.rejected, "outcomes": done.outcomes})
     out.line(f"{count(done.rows, 'event')} read.")
     outcome_table(out, done.outcomes)

@@ -39,10 +39,12 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "access": ("rights", "Write out everything that is held about one account."),
     "erase": ("rights", "Destroy everything that is held about accounts."),
     "suppress": ("care", "Switch purposes off for one account, for a declared reason."),
+    "retention": ("upkeep", "Destroy what is over: events past their retention, and expired consents' keys."),
     "release": ("release", "Let an aggregate about many accounts leave the store."),
     "audit": ("audit", "Read the audit log, verify it, and prove it to others."),
     "certificate": ("certificate", "Verify or read a certificate of an erasure or a withdrawal."),
     "statistics": ("care", "How often recording took an event, and why not."),
+    "compact": ("upkeep", "Bring together what was recorded a little at a time."),
     "check": ("care", "Open and compare everything in the store."),
     "keys": ("care", "Make a key; back the keyring up."),
 }

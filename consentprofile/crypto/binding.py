@@ -2,7 +2,7 @@
 
 One function builds it for every record of a store (``u16`` and ``u64`` are big-endian)::
 
-    version  u8 = 0
+    version  u8 = 1
     store    u16 length ‖ 16 bytes
     record   u16 length ‖ u8      the record type below
     purpose  u16 length ‖ UTF-8   empty where a record has no purpose
@@ -19,7 +19,7 @@ import struct
 from enum import IntEnum
 from typing import Final
 
-VERSION: Final = 0
+VERSION: Final = 1
 
 _NUMBERS: Final = struct.Struct(">HQHQH")
 

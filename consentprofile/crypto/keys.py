@@ -82,6 +82,20 @@ class SlotKey:
         raise TypeError("keys are not pickled")
 
 
+def open_slot(binding: Binding, wrapping: SealingKey, slot: Slot, purpose: str, terms: bytes) -> bytes:
+    """The key and the secret (32 bytes each) that ``wrapping`` wraps in the slot.
+
+    Raises :class:`DestroyedKey`, :class:`CorruptRecord`.
+    """
+    number, header, wrapped = slot
+    if wrapped == slots.NO_KEY:
+        raise DestroyedKey("the key of this slot has been destroyed; what it sealed cannot be opened by anyone")
+    associated = binding.associate(
+        _WRAPS[header.kind], number, header.generation, purpose=purpose, bound=header.encode() + terms
+    )
+    return wrapping.open(wrapped, associated)
+
+
 class EpochKeys:
     """The opened keys of one epoch. Whoever holds only some of them can open only what these wrap."""
 
@@ -92,9 +106,8 @@ class EpochKeys:
         self.imports = ImportKey(keys[IMPORT]) if IMPORT in keys else None
         self.signing = SigningKey(keys[SIGNING]) if SIGNING in keys else None
         self.officer = SealingKey(keys[OFFICER]) if OFFICER in keys else None
-        self._purposes = {
-            name.removeprefix(PURPOSE): SealingKey(key) for name, key in keys.items() if name.startswith(PURPOSE)
-        }
+        self._handed = {name.removeprefix(PURPOSE): key for name, key in keys.items() if name.startswith(PURPOSE)}
+        self._purposes = {name: SealingKey(key) for name, key in self._handed.items()}
 
     def __repr__(self) -> str:
         return "<EpochKeys, withheld>"
@@ -107,6 +120,10 @@ class EpochKeys:
         if key is None:
             raise UndeclaredPurpose(f"the key at hand does not open {purpose or 'officer records'}")
         return key
+
+    def hand_over(self) -> dict[str, bytes]:
+        """The bytes of the purpose keys, by purpose, for a process that may hold these and nothing else."""
+        return dict(self._handed)
 
     def mint(self, number: int, header: SlotHeader, *, purpose: str = "", terms: bytes = b"") -> tuple[Slot, SlotKey]:
         """A new random key for the slot, wrapped and opened."""
@@ -121,6 +138,18 @@ class EpochKeys:
         opened = self._unwrap(slot, purpose, terms)
         rewrapped = self._wrap(slot.number, header, opened, purpose, new_terms)
         return rewrapped, SlotKey(self.binding, slot.number, header.generation, purpose, opened)
+
+    def succeed(self, slot: Slot, key_id: bytes, *, purpose: str, terms: bytes) -> tuple[Slot, SlotKey]:
+        """A new random key for a compartment, which takes the place of the old one in the same slot.
+
+        The slot as it is to be under its next generation, and the key opened. The compartment's secret stays, and with
+        it the ids of events, tokens and pseudonyms. Raises :class:`CorruptRecord`, :class:`DestroyedKey`.
+        """
+        secret = self._unwrap(slot, purpose, terms)[KEY_BYTES:]
+        header = slot.header.succeeded(key_id)
+        opened = random_bytes(KEY_BYTES) + secret
+        succeeding = self._wrap(slot.number, header, opened, purpose, terms)
+        return succeeding, SlotKey(self.binding, slot.number, header.generation, purpose, opened)
 
     def unwrap(self, slot: Slot, *, purpose: str = "", terms: bytes = b"") -> SlotKey:
         """The key that lives in the slot.
@@ -137,17 +166,7 @@ class EpochKeys:
         return Slot(number, header, self._wrapping(header, purpose).seal(opened, associated))
 
     def _unwrap(self, slot: Slot, purpose: str, terms: bytes) -> bytes:
-        number, header, wrapped = slot
-        if wrapped == slots.NO_KEY:
-            raise DestroyedKey("the key of this slot has been destroyed; what it sealed cannot be opened by anyone")
-        associated = self.binding.associate(
-            _WRAPS[header.kind],
-            number,
-            header.generation,
-            purpose=purpose,
-            bound=header.encode() + terms,
-        )
-        return self._wrapping(header, purpose).open(wrapped, associated)
+        return open_slot(self.binding, self._wrapping(slot.header, purpose), slot, purpose, terms)
 
     def seal_record(self, record: RecordType, number: int, plaintext: bytes) -> bytes:
         """Seal an entry of the actor book or the ledger under the officer key."""

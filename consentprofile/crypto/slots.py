@@ -2,7 +2,7 @@
 
 ::
 
-    version    u8 = 0        kind   u8  (1 compartment, 2 account, 3 evidence; 0 never used)
+    version    u8 = 1        kind   u8  (1 compartment, 2 account, 3 evidence, 4 a key to come; 0 nobody's)
     state      u8            the consent state (model.consent.State); 0 where it has no meaning
     generation u64           counts the keys that were destroyed here; a sealed row names it
     purpose    u16           the purpose's number in the keyring; 0 where there is none
@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 from consentprofile.crypto.aead import KEY_BYTES, OVERHEAD
 from consentprofile.errors import CorruptRecord, DestroyedKey, QuarantinedRecord
 
-VERSION: Final = 0
+VERSION: Final = 1
 HEADER: Final = struct.Struct(">BBBQHIqq32s16s")
 _FIELDS: Final = struct.Struct(">xBBQHIqq32s16s")  # the header as it is read: without its version
 WRAPPED_BYTES: Final = 2 * KEY_BYTES + OVERHEAD
@@ -45,9 +45,11 @@ class SlotKind(IntEnum):
     COMPARTMENT = 1
     ACCOUNT = 2
     EVIDENCE = 3
+    TO_COME = 4
+    """What a compartment's slot will hold once its old key is overwritten: it waits here, and opens there."""
 
 
-_LAST_KIND: Final = int(SlotKind.EVIDENCE)
+_LAST_KIND: Final = int(SlotKind.TO_COME)
 
 
 class SlotHeader(NamedTuple):
@@ -66,6 +68,10 @@ class SlotHeader(NamedTuple):
     def encode(self) -> bytes:
         """The first 81 bytes of the slot."""
         return HEADER.pack(VERSION, *self)
+
+    def succeeded(self, key_id: bytes) -> SlotHeader:
+        """This slot under a new key of the same compartment: the next generation, another key id, all else the same."""
+        return self._replace(generation=self.generation + 1, key_id=key_id)
 
     def vacated(self, *, state: int, since: int) -> SlotHeader:
         """This slot after its key has died: the next generation, no key id; who it belonged to and the state stay."""

@@ -12,6 +12,7 @@ seconds, hours and days. Time zone rules change with the installed tz database: 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -113,6 +114,12 @@ class Calendar:
         number = (at + self._offset(at)) // _DAY
         # Clocks put back over midnight show the old date again: the new day has begun nevertheless.
         return number + 1 if self.day_start(number + 1) <= at else number
+
+    def day_numbers(self, times: Iterable[int]) -> list[int]:
+        """:meth:`day_number` of each of ``times``."""
+        if self._utc:
+            return [at // _DAY for at in times]
+        return [self.day_number(at) for at in times]
 
     @staticmethod
     def day_of(number: int) -> date:

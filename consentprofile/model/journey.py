@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Final, TypeAlias
 
 from consentprofile.model.withheld import Withheld
@@ -44,15 +43,24 @@ def sessions(times: Sequence[int]) -> Sessions:
     """
     if not times:
         return Sessions(count=0, total_seconds=0, longest_seconds=0)
-    ends = [pair for pair in pairwise(times) if pair[1] - pair[0] > SESSION_GAP]
-    starts = [times[0], *[following for _, following in ends]]
-    lasts = [*[last for last, _ in ends], times[-1]]
-    lengths = [last - start for start, last in zip(starts, lasts, strict=True)]
+    lengths: list[int] = []
+    start = last = times[0]
+    for at in times:
+        if at - last > SESSION_GAP:
+            lengths.append(last - start)
+            start = at
+        last = at
+    lengths.append(last - start)
     return Sessions(count=len(lengths), total_seconds=sum(lengths), longest_seconds=max(lengths))
 
 
 Meeting: TypeAlias = tuple[int, str | None, str | None]
 """Time (seconds), channel and platform of one event."""
+
+
+_Place: TypeAlias = tuple[str | None, str | None]
+_Places: TypeAlias = _Place | set[_Place]
+"""The places of one step: mostly a single one, otherwise a set of at least two."""
 
 
 def path(meetings: Iterable[Meeting]) -> tuple[tuple[Step, ...], int]:
@@ -61,27 +69,39 @@ def path(meetings: Iterable[Meeting]) -> tuple[tuple[Step, ...], int]:
     Meetings of one time are one step; steps that follow an equal one are left out, and so are meetings that name
     neither channel nor platform. The order of meetings with the same time makes no difference.
     """
-    steps: list[frozenset[tuple[str | None, str | None]]] = []
-    current: set[tuple[str | None, str | None]] = set()
+    steps: list[_Places] = []
+    current: _Places | None = None
     current_time = 0
-    previous: set[tuple[str | None, str | None]] = set()
     for at, channel, platform in meetings:
         if channel is None and platform is None:
             continue
-        if at != current_time and current:
-            if current != previous:
-                steps.append(frozenset(current))
-                previous = current
-            current = set()
+        place = channel, platform
+        if current is None:
+            current = place
+        elif at != current_time:
+            if not steps or current != steps[-1]:
+                steps.append(current)
+            current = place
+        elif isinstance(current, set):
+            current.add(place)
+        elif current != place:
+            current = {current, place}
         current_time = at
-        current.add((channel, platform))
-    if current and current != previous:
-        steps.append(frozenset(current))
-    shown = tuple(tuple(Touchpoint(*place) for place in sorted(step, key=_place_order)) for step in steps[-PATH_LIMIT:])
-    return shown, len(steps) - len(shown)
+    if current is not None and (not steps or current != steps[-1]):
+        steps.append(current)
+    single: dict[_Place, Step] = {}
+    shown: list[Step] = []
+    for step in steps[-PATH_LIMIT:]:
+        if isinstance(step, set):
+            shown.append(tuple(Touchpoint(*place) for place in sorted(step, key=_place_order)))
+        else:
+            if step not in single:
+                single[step] = (Touchpoint(*step),)
+            shown.append(single[step])
+    return tuple(shown), len(steps) - len(shown)
 
 
-def _place_order(place: tuple[str | None, str | None]) -> tuple[bool, str, bool, str]:
+def _place_order(place: _Place) -> tuple[bool, str, bool, str]:
     """Places by name, unknown parts first."""
     channel, platform = place
     return channel is not None, channel or "", platform is not None, platform or ""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from consentprofile import canonical
@@ -112,11 +113,11 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
     times = [event.at for event in kept]
     if precision != "second":
         times = [calendar.floor(at, precision) for at in times]
-    days = None if precision == "month" else [calendar.day_number(at) for at in times]
-    touches = [_touch(event) for event in kept]
-    meetings = ((at, channel, platform) for at, (channel, platform, _) in zip(times, touches, strict=True))
-    steps, steps_cut = journey.path(meetings)
-    preferences, last = _last_values(kept, times, days, policy, precision)
+    days = None if precision == "month" else calendar.day_numbers(times)
+    said = [dict(event.fields) for event in kept]
+    channels, platforms, used = _column(said, "channel"), _column(said, "platform"), _column(said, "device")
+    steps, steps_cut = journey.path(zip(times, channels, platforms, strict=True))  # type: ignore[arg-type]  # are texts
+    preferences, last = _last_values(said, times, days, policy, precision)
     return Profile(
         purpose=purpose.name,
         precision=precision,
@@ -126,13 +127,13 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
         last_seen=_moment(times[-1]) if times else None,
         active_days=None if days is None else len(set(days)),
         kinds=_sorted_counts([event.kind for event in kept]),
-        channels=_sorted_counts([channel for channel, _, _ in touches if channel is not None]),
-        platforms=_sorted_counts([platform for _, platform, _ in touches if platform is not None]),
-        devices=_devices(times, touches),
+        channels=_sorted_counts(channels),
+        platforms=_sorted_counts(platforms),
+        devices=_devices(times, used, platforms),
         sessions=journey.sessions(times) if precision == "second" else None,
         path=steps,
         path_cut=steps_cut,
-        interests=None if days is None else _interests(kept, days, policy),
+        interests=None if days is None else _interests(said, days, policy),
         preferences=preferences,
         last=last,
     )
@@ -153,71 +154,76 @@ def _moment(at: int) -> datetime:
     return _EPOCH + timedelta(seconds=at)
 
 
-def _sorted_counts(names: list[str]) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))
+def _sorted_counts(values: Iterable[Value | None]) -> dict[str, int]:
+    """How often each value occurs, by its name; None is nothing."""
+    counts = Counter(values)
+    counts.pop(None, None)
+    return dict(sorted([(str(value), count) for value, count in counts.items()]))
 
 
-def _touch(event: Recorded) -> tuple[str | None, str | None, str | None]:
-    """The channel, the platform and the device of an event."""
-    channel = platform = device = None
-    for name, value in event.fields:
-        if name == "channel":
-            channel = str(value)
-        elif name == "platform":
-            platform = str(value)
-        elif name == "device":
-            device = str(value)
-    return channel, platform, device
+def _column(said: Iterable[Mapping[str, Value]], name: str) -> list[Value | None]:
+    """What each event says in one field."""
+    return [fields.get(name) for fields in said]
 
 
-def _devices(times: Sequence[int], touches: Sequence[tuple[str | None, str | None, str | None]]) -> dict[str, Device]:
+def _devices(times: Sequence[int], used: Sequence[Value | None], on: Sequence[Value | None]) -> dict[str, Device]:
     """Devices by digest, in the order of first seen and digest."""
-    seen: dict[str, tuple[int, int, set[str]]] = {}  # first, last, platforms
-    for at, (_, platform, device) in zip(times, touches, strict=True):
+    first: dict[Value, int] = {}
+    latest: dict[Value, int] = {}
+    platforms: dict[Value, set[Value | None]] = {}
+    for at, device, platform in zip(times, used, on, strict=True):
         if device is not None:
-            first, _, platforms = seen.get(device) or (at, at, set())
-            if platform is not None:
-                platforms.add(platform)
-            seen[device] = first, at, platforms
+            if device not in first:
+                first[device] = at
+                platforms[device] = set()
+            latest[device] = at
+            platforms[device].add(platform)
     return {
-        digest: Device(platforms=tuple(sorted(platforms)), first_seen=_moment(first), last_seen=_moment(latest))
-        for digest, (first, latest, platforms) in sorted(seen.items(), key=lambda item: (item[1][0], item[0]))
+        str(digest): Device(
+            platforms=tuple(sorted([str(platform) for platform in platforms[digest] if platform is not None])),
+            first_seen=_moment(seen),
+            last_seen=_moment(latest[digest]),
+        )
+        for digest, seen in sorted(first.items(), key=lambda item: (item[1], str(item[0])))
     }
 
 
-def _interests(kept: Sequence[Recorded], days: Sequence[int], policy: Policy) -> dict[str, dict[str, int]]:
-    """Distinct days by value by field. ``days`` never fall, so that the newest day of a value tells a new one."""
+def _interests(said: Sequence[Mapping[str, Value]], days: Sequence[int], policy: Policy) -> dict[str, dict[str, int]]:
+    """Distinct days by value by field."""
     names = {field.name for field in policy.field_list if isinstance(field, EnumField)}.difference(RESERVED_FIELDS)
-    newest: dict[tuple[str, Value], int] = {}
-    counts: dict[tuple[str, Value], int] = {}
-    for event, day in zip(kept, days, strict=True):
-        for pair in event.fields:
-            if pair[0] in names and newest.get(pair) != day:
-                newest[pair] = day
-                counts[pair] = counts.get(pair, 0) + 1
     result: dict[str, dict[str, int]] = {}
-    for (name, value), count in sorted(counts.items(), key=lambda item: (item[0][0], str(item[0][1]))):
-        result.setdefault(name, {})[str(value)] = count
+    for name in sorted(names.intersection(chain.from_iterable(said))):
+        daily = set(zip(_column(said, name), days, strict=True))
+        result[name] = _sorted_counts([value for value, _ in daily])
     return result
 
 
 def _last_values(
-    kept: Sequence[Recorded], times: Sequence[int], days: Sequence[int] | None, policy: Policy, precision: Precision
+    said: Sequence[Mapping[str, Value]],
+    times: Sequence[int],
+    days: Sequence[int] | None,
+    policy: Policy,
+    precision: Precision,
 ) -> tuple[dict[str, Stated], dict[str, Stated]]:
     """The last values of preferences, and of the other fields that have no part of the profile to themselves."""
+    missing = set(chain.from_iterable(said)).difference(RESERVED_FIELDS)
     newest: dict[str, int] = {}
-    for index in range(len(kept) - 1, -1, -1):
-        for name, _ in kept[index].fields:
-            if name not in newest:
-                newest[name] = index
+    for index in range(len(said) - 1, -1, -1):
+        if not missing:
+            break
+        for name in missing.intersection(said[index]):
+            newest[name] = index
+            missing.discard(name)
     preferences: dict[str, Stated] = {}
     last: dict[str, Stated] = {}
+    if not newest:
+        return preferences, last
     for field in sorted(policy.field_list, key=lambda field: field.name):
         place = newest.get(field.name)
-        if place is None or field.name in RESERVED_FIELDS:
+        if place is None:
             continue
-        value: Value | None = dict(kept[place].fields)[field.name]
-        if precision != "second" and _is_disputed(kept, times, place, field.name):
+        value: Value | None = said[place][field.name]
+        if precision != "second" and _is_disputed(said, times, place, field.name):
             value = None
         stated = Stated(value=value, on=None if days is None else Calendar.day_of(days[place]))
         preferred = not isinstance(field, AmountField | TokenField) and field.preference
@@ -225,12 +231,12 @@ def _last_values(
     return preferences, last
 
 
-def _is_disputed(kept: Sequence[Recorded], times: Sequence[int], place: int, name: str) -> bool:
+def _is_disputed(said: Sequence[Mapping[str, Value]], times: Sequence[int], place: int, name: str) -> bool:
     """Whether other events of the time of event ``place``, the newest that carries ``name``, say something else."""
-    value = dict(kept[place].fields)[name]
+    value = said[place][name]
     index = place - 1
     while index >= 0 and times[index] == times[place]:
-        if dict(kept[index].fields).get(name, value) != value:
+        if said[index].get(name, value) != value:
             return True
         index -= 1
     return False

@@ -35,7 +35,7 @@ _SECOND: Final = timedelta(seconds=1)
 Encoder: TypeAlias = Callable[[Value], int | bool | str]
 
 
-class Checked(Withheld, frozen=True):
+class Checked(Withheld, frozen=True, array_like=True):
     """An event that the policy declares. ``values`` are (field number, encoded value), ascending; tokens as given."""
 
     kind: int

@@ -9,7 +9,6 @@ Faults quote names out of the file: such a file is written by the controller and
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import re
@@ -261,6 +260,8 @@ def did_you_mean(word: object, choices: Collection[str]) -> str:
     """``; did you mean 'x'?`` for the nearest of ``choices``, or nothing."""
     if not isinstance(word, str) or len(word) > _LONGEST_QUOTE:
         return ""
+    import difflib
+
     close = difflib.get_close_matches(word, choices, 1)
     return f"; did you mean {quoted(close[0])}?" if close else ""
 

@@ -7,10 +7,10 @@ Every pragma is set *and read back*: some are per connection, some depend on how
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,24 +20,30 @@ from typing import Final, Literal, TypeAlias
 from consentprofile.errors import (
     CorruptRecord,
     NewerFormat,
+    OlderFormat,
     StoreBusy,
     StoreClosed,
     StoreFault,
     StoreNotFound,
     UnsupportedEnvironment,
 )
-from consentprofile.store.locks import ALIVE, GATE, WRITER, FileLock
+from consentprofile.store.locks import ALIVE, GATE, TURN, WRITER, FileLock
 
 KEYS: Final = "keys.db"
 DATA: Final = "data.db"
 
-FORMAT: Final = 0
-"""The format of both files. ``user_version`` is one more, so that an empty database is not taken for format 0."""
+FORMAT: Final = 1
+"""The format of both files, frozen (``docs/format.md``). ``user_version`` is one more: an empty database has none."""
 APPLICATION_ID: Final = 0x434F4E53
 """ASCII "CONS", in ``application_id`` of both files."""
 
-WAL_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes of the WAL after which a commit is followed by a checkpoint."""
+WAL_LIMIT: Final = 3 * 1024 * 1024
+"""Bytes of the WAL after which the writer lock is taken once more, for a checkpoint of about 4 ms."""
+BULK_WAL_LIMIT: Final = 32 * 1024 * 1024
+"""The same while much is written, when 25 ms do not show: until :data:`LULL` seconds after a transaction of
+:data:`BULK` seconds or more."""
+BULK: Final = 0.02
+LULL: Final = 0.5
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 
@@ -47,8 +53,10 @@ PRAGMAS: Final = {
     # a journal that would roll a destroyed key back in.
     KEYS: (("journal_mode", "delete"), ("synchronous", 3), ("secure_delete", 1), ("foreign_keys", 1), *_COMMON),
     # secure_delete would write every page that a merge frees once more; what is dropped here is dropped by its key.
-    DATA: (("journal_mode", "wal"), ("synchronous", 2), ("secure_delete", 0), ("wal_autocheckpoint", 0), *_COMMON),
-}
+    # auto_vacuum is first, for it is settled when a file is made: 2, so that compaction can give free pages back.
+    DATA: (("auto_vacuum", 2), ("journal_mode", "wal"), ("synchronous", 2), ("secure_delete", 0),
+           ("wal_autocheckpoint", 0), ("journal_size_limit", WAL_LIMIT), *_COMMON),
+}  # fmt: skip
 _CACHE_KIB: Final = {KEYS: 64 * 1024, DATA: 64 * 1024}
 
 
@@ -83,7 +91,9 @@ def _text(stored: bytes) -> str:
 
 
 def require_format(connection: sqlite3.Connection, name: str) -> None:
-    """Raise :class:`NewerFormat` for a file of a newer version, :class:`StoreFault` for one that is not ours."""
+    """Raise :class:`NewerFormat` or :class:`OlderFormat` for a file of another version's, :class:`StoreFault` for one
+    that is not ours.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID or version < 1:
@@ -92,17 +102,18 @@ def require_format(connection: sqlite3.Connection, name: str) -> None:
         raise NewerFormat(
             f"{name} has format {version - 1}, this version knows {FORMAT}; install a newer consentprofile"
         )
+    if version < FORMAT + 1:
+        raise OlderFormat(
+            f"{name} has format {version - 1}, which ended before it was released: export what you need with the "
+            f"version that made the store, and record it again into a new store"
+        )
 
 
-@contextmanager
-def _typed() -> Iterator[None]:
-    """Turn what SQLite says of its files into errors of ours; nothing of a statement or a value is repeated."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-        known = "_".join(name.split("_")[:2])  # SQLITE_CORRUPT_VTAB is SQLITE_CORRUPT, and so on
-        raise _TYPES.get(known, _other)(name) from None
+def _typed(error: sqlite3.DatabaseError) -> StoreFault | CorruptRecord:
+    """What SQLite says of its files as an error of ours; nothing of a statement or a value is repeated."""
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    known = "_".join(name.split("_")[:2])  # SQLITE_CORRUPT_VTAB is SQLITE_CORRUPT, and so on
+    return _TYPES.get(known, _other)(name)
 
 
 def _other(name: str) -> StoreFault:
@@ -136,11 +147,11 @@ class Files:
                 raise StoreNotFound(
                     f"there is no store here, or its {name} is missing; `consentprofile init` makes one"
                 )
-        self._process = os.getpid()
+        self._forks = len(_forks)
         self.mutex = threading.RLock()
         self._writers = 0
         self._alive = FileLock(self.path / ALIVE, wait=self._wait)
-        self._writer = FileLock(self.path / WRITER, wait=self._wait)
+        self._writer = FileLock(self.path / WRITER, wait=self._wait, turn=self.path / TURN)
         self._gate = FileLock(self.path / GATE, wait=self._wait)
         with ExitStack() as undo:  # an opening that fails leaves nothing open
             for lock in (self._alive, self._writer, self._gate):
@@ -156,6 +167,8 @@ class Files:
             undo.pop_all()
         self._synchronous = "FULL"
         self._checkpoint_above = WAL_LIMIT
+        self._due = False
+        self._much_until = 0.0
         self._wal = os.fspath(self.path / (DATA + "-wal"))
 
     # ---- one process, many threads ---------------------------------------------------------------
@@ -165,17 +178,24 @@ class Files:
             raise StoreClosed("the store is closed; open it again")
 
     def _follow_fork(self) -> None:
-        if os.getpid() != self._process and not self._closed:
+        if len(_forks) != self._forks and not self._closed:
             self._reopen_after_fork()
 
     def _reopen_after_fork(self) -> None:
         # SQLite connections must neither be used nor closed across a fork: closing could checkpoint the WAL without
         # the writer lock. So they are leaked on purpose, beyond the reach of any finalizer.
+        import ctypes
+
         for connection in (self.keys, self.data):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         for lock in (self._alive, self._writer, self._gate):
             lock.close()
         self._open()
+
+    @property
+    def writer_descriptor(self) -> int:
+        """The descriptor of the writer lock, for a process that works under the lock and may outlive this one."""
+        return self._writer.descriptor
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -187,12 +207,15 @@ class Files:
                 self._writer.acquire()
             self._writers += 1
             try:
-                with _typed():
-                    yield
+                yield
+            except sqlite3.DatabaseError as error:
+                raise _typed(error) from None
             finally:
                 self._writers -= 1
                 if self._writers == 0:
                     self._writer.release()
+        if self._due and not self._writers:
+            self._checkpoint_due()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -200,8 +223,11 @@ class Files:
         self._follow_fork()
         with self.mutex:
             self._require_open()
-            with self._gate.held(shared=True), _typed():
-                yield
+            with self._gate.held(shared=True):
+                try:
+                    yield
+                except sqlite3.DatabaseError as error:
+                    raise _typed(error) from None
 
     def pass_the_gate(self) -> None:
         """Wait until every reader that may hold a key from before now has put it down. Raises :class:`StoreBusy`."""
@@ -224,12 +250,15 @@ class Files:
         if wanted != self._synchronous:
             self.data.execute(f"PRAGMA synchronous = {wanted}")
             self._synchronous = wanted
+        began = time.monotonic()
         with self._transaction(self.data):
             yield self.data
         size = os.stat(self._wal).st_size
         if size > self._checkpoint_above:
-            # Where a reader is in the way, the WAL grows by another limit before the next try.
-            self._checkpoint_above = WAL_LIMIT if self._checkpoint() else size + WAL_LIMIT
+            ended = time.monotonic()
+            if ended - began >= BULK:
+                self._much_until = ended + LULL
+            self._due = size > BULK_WAL_LIMIT or ended >= self._much_until
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -245,16 +274,27 @@ class Files:
                 connection.execute("ROLLBACK")
             raise
 
-    def _checkpoint(self) -> bool:
-        """Move the WAL into the database and cut it to nothing; False where a reader or a full disk is in the way.
+    def _checkpoint_due(self) -> None:
+        """Checkpoint under a writer lock of its own, so that others had their turn; what was committed is so anyway."""
+        with suppress(StoreFault), self.writing():
+            if self._due:
+                self._due = False
+                # The next commit writes a WAL that was moved whole from its beginning, and cuts it to the limit
+                # (journal_size_limit). Where a reader is in the way, it grows by another limit before the next try.
+                whole = self._checkpoint("PASSIVE")
+                self._checkpoint_above = WAL_LIMIT + (0 if whole else os.stat(self._wal).st_size)
 
-        SQLite tells busy in a row, not in an exception. The caller holds the writer lock.
+    def _checkpoint(self, mode: str) -> bool:
+        """Move the WAL into the database; False where a reader or a full disk is in the way. TRUNCATE empties it, too.
+
+        SQLite tells so in a row, not in an exception: busy, the frames of the WAL, those of them that were moved. The
+        caller holds the writer lock.
         """
         try:
-            (busy, _, _) = self.data.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            (busy, frames, moved) = self.data.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError:
             return False  # no room in the database: what was committed stands in the WAL, and stays there for now
-        return not busy
+        return not busy and bool(frames == moved)
 
     # ---- the end ---------------------------------------------------------------------------------
 
@@ -262,17 +302,23 @@ class Files:
         """Close both files, the WAL checkpointed where nobody else reads. A second call does nothing."""
         if self._closed:
             return
-        if os.getpid() != self._process:
+        if len(_forks) != self._forks:
             self._closed = True
             return
         with self.writing():
-            self._checkpoint()
+            self._checkpoint("TRUNCATE")
             self.data.close()
             self.keys.close()
             self._closed = True
         for lock in (self._gate, self._writer, self._alive):
             lock.close()
 
+
+_forks: Final[list[None]] = []
+"""One entry for each fork between this process and the one that imported this module: asking for the process's id at
+every lock costs more than a microsecond."""
+
+os.register_at_fork(after_in_child=lambda: _forks.append(None))
 
 _open_stores: weakref.WeakSet[Files] = weakref.WeakSet()
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
 from consentprofile.store import migrations
+from consentprofile.store.blocks import Blocks, rows_of
 from consentprofile.store.files import DATA, KEYS, Durability, Files
 from consentprofile.store.heads import Heads, Nodes
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
-from consentprofile.store.rows import TABLES, RowTable
+from consentprofile.store.rows import TABLES, Rows
 from consentprofile.store.tables import Counters, DataFile, Releases
 
 
@@ -75,9 +76,14 @@ class Ground:
         """The releases."""
         return Releases(self.files.data)
 
-    def rows(self, table: str) -> RowTable:
-        """One of the tables of sealed rows."""
-        return RowTable(self.files.data, table)
+    def rows(self, table: str) -> Rows:
+        """One of the kinds of sealed rows."""
+        return rows_of(self.files.data, table)
+
+    @property
+    def blocks(self) -> Blocks:
+        """The blocks, with what compaction does."""
+        return Blocks(self.files.data)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -257,6 +257,38 @@ class Keyring:
         self.overwrite(Slot(slot.number, slots.unused(slot.header.generation), slots.NO_KEY))
         self._db.execute("INSERT INTO free_slot (number) VALUES (?)", (slot.number,))
 
+    # ---- a new key for a compartment --------------------------------------------------------------
+
+    def await_succession(self, succeeding: Slot) -> tuple[int, int]:
+        """Let the record that a compartment's slot is to have wait in a slot of nobody's.
+
+        The number of that slot, and the generation that it goes back to. A wrapped key may only ever lie in a row of
+        fixed size that is overwritten in place: so it waits here, and not in the note of the pending work.
+        """
+        number, generation = self.allocate()
+        header = succeeding.header._replace(kind=SlotKind.TO_COME)
+        self.overwrite(Slot(number, header, succeeding.wrapped))
+        return number, generation
+
+    def succeed(self, number: int, waiting: int, generation: int) -> None:
+        """Overwrite the key in slot ``number`` with the one that waits for it. Needs no keys."""
+        old, new = self.slot(number), self.slot(waiting)
+        if (
+            old is None
+            or new is None
+            or new.header.kind != SlotKind.TO_COME
+            or (old.header.kind, old.header.tag) != (SlotKind.COMPARTMENT, new.header.tag)
+            or old.header.generation + 1 != new.header.generation
+        ):
+            raise CorruptRecord("the keyring's pending work names a slot that nothing waits for; restore keys.db")
+        self.overwrite(Slot(number, new.header._replace(kind=SlotKind.COMPARTMENT), new.wrapped))
+        self.dismiss(waiting, generation)
+
+    def dismiss(self, waiting: int, generation: int) -> None:
+        """Overwrite a key that waits, and give its slot back."""
+        self.overwrite(Slot(waiting, slots.unused(generation), slots.NO_KEY))
+        self._db.execute("INSERT INTO free_slot (number) VALUES (?)", (waiting,))
+
     def every_entry(self) -> Iterator[tuple[int, bytes, int]]:
         """Every entry of the directory: (slot, tag, place); for callers that hold a lock throughout."""
         yield from self._db.execute("SELECT slot, tag, place FROM directory ORDER BY slot").fetchall()

@@ -9,6 +9,9 @@
     Shared by readers for one slice of at most a few milliseconds. A destroyer takes it alone after it has overwritten
     keys and before it returns: every reader that still held such a key has then put it down.
 
+Whoever wants the writer lock takes a fourth first, *turn*, and gives it back when it has the writer lock: so whoever
+lets go and comes back at once, as work in slices does, stands behind those who wait already.
+
 Locks are ``flock`` on files that hold nothing. They end with the process, whatever ends it.
 """
 
@@ -28,21 +31,37 @@ from consentprofile.errors import StoreBusy
 ALIVE: Final = "alive.lock"
 WRITER: Final = "writer.lock"
 GATE: Final = "gate.lock"
+TURN: Final = "turn.lock"
 
 FIRST_PAUSE: Final = 0.0002
-LONGEST_PAUSE: Final = 0.02
+LONGEST_PAUSE: Final = 0.005
+SOON: Final = 0.01
+"""Seconds for which the first pause is kept: slices end within them."""
 
 
 class FileLock:
     """One lock file, opened for as long as the store is. Not for use by two threads at once."""
 
-    def __init__(self, path: Path, *, wait: float) -> None:
+    def __init__(self, path: Path, *, wait: float, turn: Path | None = None) -> None:
+        self._turn = None if turn is None else FileLock(turn, wait=wait)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._name = path.name.removesuffix(".lock")
         self._wait = wait
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor. A process that inherits it keeps what is held of the lock until it ends, too."""
+        return self._descriptor
+
     def acquire(self, *, shared: bool = False) -> None:
-        """Take the lock, waiting at most the settable time. Raises :class:`StoreBusy`."""
+        """Take the lock, waiting at most the settable time, for its turn as long again. Raises :class:`StoreBusy`."""
+        if self._turn is None:
+            self._acquire(shared)
+            return
+        with self._turn.held():
+            self._acquire(shared)
+
+    def _acquire(self, shared: bool) -> None:
         mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
         pause, deadline = FIRST_PAUSE, 0.0
         while True:
@@ -61,7 +80,8 @@ class FileLock:
                     "try again, or open the store with a longer wait"
                 )
             time.sleep(min(pause, deadline - now))
-            pause = min(pause * 2, LONGEST_PAUSE)
+            if deadline - now < self._wait - SOON:
+                pause = min(pause * 2, LONGEST_PAUSE)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -83,3 +103,5 @@ class FileLock:
         last descriptor of its open file.
         """
         os.close(self._descriptor)
+        if self._turn is not None:
+            self._turn.close()

@@ -6,18 +6,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from consentprofile.store.files import APPLICATION_ID, DATA, FORMAT, KEYS, PRAGMAS
+from consentprofile.store.files import APPLICATION_ID, DATA, KEYS, PRAGMAS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
 
+STEPS: Final = {1: ".sql"}
+"""What makes each format out of the one before it, and the first out of nothing: scripts ``keys`` and ``data`` with
+this ending. Format 1 is frozen. A step is never changed once its format is; the next one is added below, together with
+:data:`consentprofile.store.files.FORMAT`. New files go through all of them."""
+
+
 def statements(name: str) -> list[str]:
     """The statements of a ``.sql`` file of this package, in order."""
+    from importlib import resources
+
     text = resources.files("consentprofile.store").joinpath("sql", name).read_text(encoding="utf-8")
     found: list[str] = []
     rest = ""
@@ -47,15 +54,17 @@ def _migrations(name: str) -> Migrations:
     from sqlite_utils import Migrations
 
     migrations = Migrations(f"consentprofile {name}")
-
-    @migrations(name="format 0")
-    def create(db: Database) -> None:
-        for statement in statements(name.replace(".db", ".sql")):
-            db.conn.execute(statement)
-        db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.conn.execute(f"PRAGMA user_version = {FORMAT + 1}")
-
+    for number, suffix in STEPS.items():
+        script = name.replace(".db", suffix)
+        migrations(name=f"format {number}")(lambda db, number=number, script=script: _step(db, number, script))
     return migrations
+
+
+def _step(db: Database, number: int, script: str) -> None:
+    for statement in statements(script):
+        db.conn.execute(statement)
+    db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.conn.execute(f"PRAGMA user_version = {number + 1}")
 
 
 def create_files(directory: Path) -> None:

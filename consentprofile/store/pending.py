@@ -10,6 +10,18 @@ Whoever next takes the writer lock to change something finishes what is noted, b
 sealed rows and leaf drafts only, so finishing it needs no keys, and it reveals nothing that its rows do not. What has
 to happen is a pure function of two facts, :func:`next_step`; nothing is ever collected by guess.
 
+A new key for a compartment (a *succession*) goes the same way, with two keys alive meanwhile::
+
+    1. keys.db   the new key, waiting in a slot of nobody's, and a note of which slot waits for which
+    2. data.db   what remains, sealed under the new key for the slot's next generation, and leaves
+    3. keys.db   the old key overwritten with the new one; the note becomes one of the rows that the old key sealed
+    4. data.db   these are purged, once no reader holds the old key
+    5. keys.db   the note is cleared
+
+The note of a succession holds no rows: where 2 has not happened, the new key is given up, and nothing has changed.
+Readers find the slot's own generation at any moment: until 3 the old key with the old rows, which are all still there,
+and from 3 on the new key with the new rows, which have been there since 2.
+
 If the work is lost between 1 and 2 together with the whole of ``data.db`` (an older copy was put in its place), the
 note is still there and is done on the copy. Dead keys are dead from the moment that 1 is durable.
 """
@@ -25,10 +37,11 @@ import msgspec
 from consentprofile import canonical
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import StoreFault
+from consentprofile.store.blocks import rows_of
 from consentprofile.store.files import Files
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import Log
-from consentprofile.store.rows import TABLES, RowTable, SealedRow
+from consentprofile.store.rows import TABLES, SealedRow
 from consentprofile.tlog.leaf import Draft
 
 
@@ -45,6 +58,9 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     actors: tuple[tuple[int, bytes], ...] = ()
     """(sequence, sealed) entries of the actor book. The sequence is known while the writer lock is held, and stays
     true afterwards: nobody appends a leaf before pending work is finished."""
+    successions: tuple[tuple[int, int, int], ...] = ()
+    """(slot, waiting, generation): the key that lies in the slot ``waiting`` takes the place of that in ``slot``; then
+    ``waiting`` belongs to nobody, under ``generation``."""
 
     @property
     def is_empty(self) -> bool:
@@ -58,13 +74,16 @@ class Step(Enum):
     NOTHING = auto()
     APPLY = auto()
     CLEAR = auto()
+    ABANDON = auto()
 
 
-def next_step(*, noted: bool, applied: bool) -> Step:
-    """The whole state machine: ``noted`` in the keyring, ``applied`` in ``data.db``."""
+def next_step(*, noted: bool, applied: bool, succession: bool = False) -> Step:
+    """The whole state machine: ``noted`` in the keyring, ``applied`` in ``data.db``; a ``succession`` notes no rows."""
     if not noted:
         return Step.NOTHING
-    return Step.CLEAR if applied else Step.APPLY
+    if applied:
+        return Step.CLEAR
+    return Step.ABANDON if succession else Step.APPLY
 
 
 class _Unchanged(Exception):
@@ -93,20 +112,13 @@ class PendingWork:
         must have changed nothing. Raises :class:`StoreBusy` if a reader does not let go in time: the keys are dead
         then all the same, and the rest is finished by whoever comes next.
         """
-        files, keyring = self._files, Keyring(self._files.keys)
         self.finish()
-        operation = random_bytes(16)
-        try:
-            with files.keyring_transaction() as keys:
-                work = change(keyring)
-                if work.is_empty:
-                    raise _Unchanged(work)  # rolls the transaction back: nothing is written at all
-                keys.execute("INSERT INTO pending (operation, body) VALUES (?, ?)", (operation, canonical.pack(work)))
-        except _Unchanged as unchanged:
-            return unchanged.work
+        operation, work = self._note(change)
+        if work.is_empty:
+            return work
         self._observe("noted")
         if work.purges:
-            files.pass_the_gate()
+            self._files.pass_the_gate()
             self._observe("gate passed")
         try:
             self._settle(operation, work, applied=False)
@@ -119,30 +131,78 @@ class PendingWork:
             ) from None
         return work
 
+    def begin_succession(self, change: Callable[[Keyring], Work]) -> Work:
+        """Steps 1 and 2 of a succession; :meth:`advance` does the others, and so does whoever comes next.
+
+        As :meth:`perform` otherwise. When ``data.db`` cannot follow, nothing has changed but that a note is left.
+        """
+        self.finish()
+        operation, work = self._note(change)
+        if not work.is_empty:
+            self._observe("noted")
+            self._apply(operation, work)
+            self._observe("applied")
+        return work
+
+    def advance(self) -> bool:
+        """Take what is noted one step further; whether anything is still noted. The caller holds the writer lock."""
+        note = self._files.keys.execute("SELECT operation, body FROM pending ORDER BY operation LIMIT 1").fetchone()
+        if note is not None:
+            self._go_on(*note)
+        return self.is_noted()
+
     def is_noted(self) -> bool:
         """Whether anything is pending."""
         return bool(self._files.keys.execute("SELECT EXISTS (SELECT 1 FROM pending)").fetchone()[0])
 
     def finish(self) -> int:
-        """Finish whatever is noted; how many operations that were. The caller holds the writer lock."""
-        notes = self._files.keys.execute("SELECT operation, body FROM pending ORDER BY operation").fetchall()
-        for operation, body in notes:
-            query = "SELECT EXISTS (SELECT 1 FROM operation WHERE id = ?)"
-            (applied,) = self._files.data.execute(query, (operation,)).fetchone()
-            work = canonical.unpack(body, Work)
-            if work.purges:
-                self._files.pass_the_gate()
-            self._settle(operation, work, applied=bool(applied))
-        return len(notes)
+        """Finish whatever is noted; how many notes that were. The caller holds the writer lock."""
+        done = 0
+        while notes := self._files.keys.execute("SELECT operation, body FROM pending ORDER BY operation").fetchall():
+            for operation, body in notes:
+                self._go_on(operation, body)
+            done += len(notes)
+        return done
+
+    def _note(self, change: Callable[[Keyring], Work]) -> tuple[bytes, Work]:
+        """Step 1: change the keyring and note the work, unless there is none."""
+        operation = random_bytes(16)
+        try:
+            with self._files.keyring_transaction() as keys:
+                work = change(Keyring(keys))
+                if work.is_empty:
+                    raise _Unchanged(work)  # rolls the transaction back: nothing is written at all
+                noted = Work(work.policy, successions=work.successions) if work.successions else work
+                _insert(keys, operation, noted)
+        except _Unchanged as unchanged:
+            return operation, unchanged.work
+        return operation, work
+
+    def _go_on(self, operation: bytes, body: bytes) -> None:
+        query = "SELECT EXISTS (SELECT 1 FROM operation WHERE id = ?)"
+        (applied,) = self._files.data.execute(query, (operation,)).fetchone()
+        work = canonical.unpack(body, Work)
+        if work.purges:
+            self._files.pass_the_gate()
+            self._observe("gate passed")
+        self._settle(operation, work, applied=bool(applied))
 
     def _settle(self, operation: bytes, work: Work, *, applied: bool) -> None:
-        step = next_step(noted=True, applied=applied)
+        step = next_step(noted=True, applied=applied, succession=bool(work.successions))
         if step is Step.APPLY:
             self._apply(operation, work)
             self._observe("applied")
         with self._files.keyring_transaction() as keys:
+            keyring = Keyring(keys)
+            for slot, waiting, generation in work.successions:
+                if step is Step.ABANDON:
+                    keyring.dismiss(waiting, generation)
+                else:
+                    keyring.succeed(slot, waiting, generation)
             keys.execute("DELETE FROM pending WHERE operation = ?", (operation,))
-        self._observe("cleared")
+            if work.successions and step is Step.CLEAR:
+                _insert(keys, random_bytes(16), Work(work.policy, purges=_outlived(keyring, work)))
+        self._observe("succeeded" if work.successions and step is Step.CLEAR else "cleared")
 
     def _apply(self, operation: bytes, work: Work) -> None:
         with self._files.data_transaction(full=True) as data:
@@ -151,10 +211,20 @@ class PendingWork:
             data.execute("DELETE FROM operation")
             data.execute("INSERT INTO operation (id) VALUES (?)", (operation,))
             for table in TABLES:
-                rows = RowTable(data, table)
+                rows = rows_of(data, table)
                 rows.append(SealedRow(*row[1:]) for row in work.rows if row[0] == table)
                 for slot, generation in work.purges:
                     rows.purge(slot, generation)
             log = Log(data)
             log.append(work.leaves, work.policy)
             log.note_actors(work.actors)
+
+
+def _insert(keys: sqlite3.Connection, operation: bytes, work: Work) -> None:
+    keys.execute("INSERT INTO pending (operation, body) VALUES (?, ?)", (operation, canonical.pack(work)))
+
+
+def _outlived(keyring: Keyring, work: Work) -> tuple[tuple[int, int], ...]:
+    """What the old keys of a succession have sealed, as :attr:`Work.purges`."""
+    found = [keyring.slot(number) for number, _, _ in work.successions]
+    return tuple((slot.number, slot.header.generation) for slot in found if slot is not None)

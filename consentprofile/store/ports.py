@@ -1,5 +1,6 @@
 """The door of the store: all that use cases may know of it."""
 
+from consentprofile.store.blocks import Blocks
 from consentprofile.store.files import Durability
 from consentprofile.store.ground import Ground, create_directory
 from consentprofile.store.heads import StoredHead
@@ -13,7 +14,9 @@ from consentprofile.store.keyring import (
     destroyed,
     place_of,
 )
+from consentprofile.store.keyring_file import open_keyring
 from consentprofile.store.log import StoredLeaf
+from consentprofile.store.packs import Packed as SealedBlock
 from consentprofile.store.pending import Work
 from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
 from consentprofile.store.tables import StoredRelease
@@ -27,11 +30,13 @@ __all__ = [
     "FIRST_PURPOSE_PLACE",
     "TABLES",
     "TRAIL",
+    "Blocks",
     "Durability",
     "Epoch",
     "Ground",
     "Keyring",
     "Rows",
+    "SealedBlock",
     "SealedRow",
     "StoredHead",
     "StoredLeaf",
@@ -40,5 +45,6 @@ __all__ = [
     "Work",
     "create_directory",
     "destroyed",
+    "open_keyring",
     "place_of",
 ]

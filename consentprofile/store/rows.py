@@ -1,7 +1,7 @@
 """Sealed rows: blocks, evidence, accounts and trails, each naming the slot and generation whose key opens it.
 
-:class:`Rows` is the small interface behind which blocks are arranged; a row table with an index on the slot is the
-simplest arrangement that does the work (``docs/decisions/0003-block-arrangement.md``).
+:class:`Rows` is the small interface behind which they are arranged: a table with an index on the slot for the few, and
+:class:`consentprofile.store.blocks.Blocks` for the many (``docs/decisions/0011-block-arrangement.md``).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Rows(Protocol):
         ...
 
     def of(self, slot: int, generation: int) -> list[bytes]:
-        """Every row that names this slot and generation, in the order of arrival."""
+        """Every row that names this slot and generation; all but blocks in the order of arrival."""
         ...
 
     def between(self, first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
@@ -41,7 +41,7 @@ class Rows(Protocol):
         ...
 
     def purge(self, slot: int, below: int) -> None:
-        """Drop the rows of this slot whose generation is lower: their key is gone, this is housekeeping."""
+        """Drop rows of this slot whose generation is lower, now or in time: housekeeping, for their key is gone."""
         ...
 
 
@@ -49,14 +49,13 @@ class RowTable:
     """:class:`Rows` over one table with an index on the slot."""
 
     def __init__(self, connection: sqlite3.Connection, table: str) -> None:
-        if table not in TABLES:
+        if table not in TABLES or table == BLOCK:
             raise AssertionError("a table of sealed rows")
         self._db = connection
         self._insert = f"INSERT INTO {table} (slot, generation, sealed) VALUES (?, ?, ?)"
         self._select = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
         self._range = f"SELECT slot, generation, sealed FROM {table} WHERE slot BETWEEN ? AND ? ORDER BY slot, id"
         self._delete = f"DELETE FROM {table} WHERE slot = ? AND generation < ?"
-        self._page = f"SELECT id, slot, generation, sealed FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
 
     def append(self, rows: Iterable[SealedRow]) -> None:
         """Add rows, inside the caller's transaction."""
@@ -76,7 +75,3 @@ class RowTable:
     def purge(self, slot: int, below: int) -> None:
         """Drop the rows of this slot whose generation is lower."""
         self._db.execute(self._delete, (slot, below))
-
-    def page(self, after: int, limit: int = 1000) -> list[tuple[int, SealedRow]]:
-        """Up to ``limit`` rows of the whole table with ids above ``after``, in order, each with its id."""
-        return [(row[0], SealedRow._make(row[1:])) for row in self._db.execute(self._page, (after, limit))]

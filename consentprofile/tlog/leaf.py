@@ -2,7 +2,7 @@
 
 A leaf is the canonical MessagePack array of
 
-1. version, 0
+1. version, 1
 2. sequence, from 0
 3. time: whole hours since 1970-01-01T00:00:00Z, rounded down
 4. operation, a word of :class:`Operation`
@@ -23,8 +23,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from consentprofile import canonical
+from consentprofile.errors import CorruptRecord
 
-VERSION: Final = 0
+VERSION: Final = 1
 
 Fact: TypeAlias = tuple[str, int | bytes]
 
@@ -40,8 +41,11 @@ class Operation(StrEnum):
     CONSENT_WITHDRAWN = "consent-withdrawn"
     CONSENT_INVALIDATED = "consent-invalidated"
     CONSENT_EXPIRED = "consent-expired"
+    RESEALED = "resealed"
+    RETENTION_APPLIED = "retention-applied"
     CONSENT_READ = "consent-read"
     RECORDED = "recorded"
+    COMPACTED = "compacted"
     READ = "read"
     READ_REFUSED = "read-refused"
     SUPPRESSED = "suppressed"
@@ -84,5 +88,11 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
 
 
 def decode(data: bytes) -> Leaf:
-    """The leaf behind its bytes. Raises :class:`consentprofile.errors.CorruptRecord` for what is not canonical."""
-    return canonical.unpack(data, Leaf)
+    """The leaf behind its bytes.
+
+    Raises :class:`consentprofile.errors.CorruptRecord` for what is not canonical, or of another version.
+    """
+    leaf = canonical.unpack(data, Leaf)
+    if leaf.version != VERSION:
+        raise CorruptRecord("a leaf is not of the version that its format describes; run `consentprofile check`")
+    return leaf

@@ -39,6 +39,7 @@ class Changes:
         self.rows: list[tuple[str, int, int, bytes]] = []
         self.purges: list[tuple[int, int]] = []
         self.actors: list[tuple[int, bytes]] = []
+        self.successions: list[tuple[int, int, int]] = []
 
     def leaf(self, operation: Operation, *, purpose: str = "", role: str = "", facts: tuple[Fact, ...] = ()) -> None:
         """Add a leaf."""
@@ -51,7 +52,12 @@ class Changes:
     def work(self) -> Work:
         """All of it, frozen."""
         return Work(
-            self._session.policy.digest, tuple(self.leaves), tuple(self.rows), tuple(self.purges), tuple(self.actors)
+            self._session.policy.digest,
+            tuple(self.leaves),
+            tuple(self.rows),
+            tuple(self.purges),
+            tuple(self.actors),
+            tuple(self.successions),
         )
 
 

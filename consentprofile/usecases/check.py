@@ -23,6 +23,9 @@ from consentprofile.usecases import verifying
 from consentprofile.usecases.session import Session
 
 PAGE: Final = 500
+PACKS: Final = 200
+LOWEST: Final = -(1 << 63)
+HIGHEST: Final = (1 << 63) - 1
 NOTHING: Final = -1
 """Less than the size of any head."""
 
@@ -91,8 +94,13 @@ def check(session: Session, *, repair: bool = False, progress: Callable[[str], N
     rows: dict[str, int] = {}
     for table in TABLES:
         say(table)
-        rows[table], found = _rows(session, table, repair=repair)
+        try:
+            rows[table], found = _rows(session, table, repair=repair)
+        except CorruptRecord as error:
+            rows[table], found = 0, [Finding(what=str(error), where=table)]
         findings += found
+    say("runs")
+    findings += _runs(session)
     say("actor book")
     rows["actor_book"], found = _actor_book(session)
     findings += found
@@ -152,7 +160,7 @@ def _keys(session: Session) -> tuple[int, list[Finding]]:
         with session.ground.files.reading():
             slots = session.ground.keyring.iterate(after, PAGE)
             for slot in slots:
-                if not slot.key_held:
+                if not slot.key_held or slot.header.kind == SlotKind.TO_COME:  # that one opens in the slot it is for
                     continue
                 try:
                     _open(session, slot)
@@ -190,7 +198,11 @@ def _directory(session: Session) -> list[Finding]:
             entry = named.pop(slot.number, None)
             listed = slot.number in free
             free.discard(slot.number)
-            if place is None:
+            if slot.header.kind == SlotKind.TO_COME:
+                if not session.ground.pending.is_noted():
+                    where = f"slot {slot.number}"
+                    findings.append(Finding(what="waits for a slot, and no work is pending", where=where))
+            elif place is None:
                 if entry is not None or not listed:
                     findings.append(Finding(what="belongs to nobody, but is not free", where=f"slot {slot.number}"))
             elif listed:
@@ -246,27 +258,34 @@ def _releases(session: Session) -> Iterator[Finding]:
 
 
 def _rows(session: Session, table: str, *, repair: bool) -> tuple[int, list[Finding]]:
-    after = opened = 0
+    first, last, opened = LOWEST, 0, 0
     problems: Counter[str] = Counter()
     dead: dict[int, int] = {}
-    while True:
-        with session.ground.files.reading():
-            page = session.ground.rows(table).page(after, PAGE)
-            for _, row in page:
-                slot = session.ground.keyring.slot(row.slot)
-                try:
-                    _open_row(session, table, row, slot)
-                    opened += 1
-                except DestroyedKey:
-                    problems["rows whose key has been destroyed, to be purged"] += 1
-                    dead[row.slot] = slot.header.generation if slot else 0
-                except QuarantinedRecord:
-                    problems["rows from elsewhere, which name a slot or generation that was never reached"] += 1
-                except CorruptRecord:
-                    problems["rows that do not authenticate"] += 1
-        if not page:
-            break
-        after = page[-1][0]
+    while first <= HIGHEST:
+        with session.ground.files.reading(), session.ground.keyring.snapshot():
+            slots = {slot.number: slot for slot in session.ground.keyring.iterate(last, PAGE)}
+            # The first page has the rows of slots before the first one, too, the last those of slots after the last.
+            last = max(slots) if len(slots) == PAGE else HIGHEST
+            # Somebody is giving compartments new keys: rows of the old ones and of those to come are on their way.
+            under_way = session.ground.pending.is_noted()
+            for (number, generation), rows in session.ground.rows(table).between(first, last).items():
+                slot = slots.get(number)
+                for sealed in rows:
+                    try:
+                        _open_row(session, table, SealedRow(number, generation, sealed), slot)
+                        opened += 1
+                    except DestroyedKey:
+                        if under_way:
+                            continue
+                        problems["rows whose key has been destroyed, to be purged"] += 1
+                        dead[number] = slot.header.generation if slot else 0
+                    except QuarantinedRecord:
+                        if under_way:
+                            continue
+                        problems["rows from elsewhere, which name a slot or generation that was never reached"] += 1
+                    except CorruptRecord:
+                        problems["rows that do not authenticate"] += 1
+        first = last + 1
     if repair and dead:
         with session.ground.writing(), session.ground.files.data_transaction(full=True):
             for number, generation in dead.items():
@@ -276,6 +295,24 @@ def _rows(session: Session, table: str, *, repair: bool) -> tuple[int, list[Find
         Finding(what=f"{count} {what}", where=table, repaired=repair and what == repaired)
         for what, count in sorted(problems.items())
     ]
+
+
+def _runs(session: Session) -> Iterator[Finding]:
+    """Packs must stand where their blocks are looked for, and runs be merged into runs that are there."""
+    after: int | None = None
+    misplaced = 0
+    while True:
+        with session.ground.files.reading():
+            found, after = session.ground.blocks.misplaced(after, PACKS)
+            strays = session.ground.blocks.strays()
+        misplaced += found
+        if after is None:
+            break
+    if misplaced:
+        what = f"{misplaced} packs cannot be read, or are not where their blocks are looked for"
+        yield Finding(what=what, where="pack")
+    if strays:
+        yield Finding(what=f"{strays} runs are to be merged into one that is not there", where="run")
 
 
 def _open_row(session: Session, table: str, row: SealedRow, slot: Slot | None) -> None:

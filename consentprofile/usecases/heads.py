@@ -6,9 +6,6 @@ behind the log, but a log that does not reach its anchor has been cut.
 
 from __future__ import annotations
 
-import logging
-from typing import Final
-
 from consentprofile.crypto.signing import SigningKey
 from consentprofile.errors import BrokenLog, ProofRefused, UndeclaredPurpose
 from consentprofile.store.ports import StoredHead
@@ -17,8 +14,6 @@ from consentprofile.tlog.merkle import Frontier
 from consentprofile.tlog.note import VerifierKey
 from consentprofile.tlog.proof import tree_root
 from consentprofile.usecases.session import Session
-
-_logger: Final = logging.getLogger("consentprofile")
 
 
 def verifier_key(session: Session) -> VerifierKey:
@@ -74,7 +69,9 @@ def checkpoint_if_grown(session: Session) -> None:
         if session.keys.signing is not None and (newest is None or newest.size != frontier.size):
             checkpoint(session)
     except BrokenLog as error:
-        _logger.error("the head of the audit log was not signed: %s", error)
+        import logging
+
+        logging.getLogger("consentprofile").error("the head of the audit log was not signed: %s", error)
 
 
 def require_extension(session: Session, frontier: Frontier) -> None:

@@ -52,11 +52,13 @@ def import_events(
     rejects: Path | None = None,
     progress: Progress | None = None,
     batch_size: int = BATCH,
+    workers: int = 0,
 ) -> Imported:
     """Import events from a CSV or NDJSON file, gzipped or not, or from standard input (``-``).
 
     ``mapping`` is the text of a mapping. Repeating an import adds nothing to any profile. Raises
     :class:`InvalidMapping` and :class:`UnreadableInput` before or while reading; batches recorded until then stay.
+    ``workers`` is as for :func:`record_many`.
     """
     rows_mapping = read_mapping(mapping, mapping_name, session.policy)
     if session.keys.imports is None:
@@ -85,7 +87,8 @@ def import_events(
                 else:
                     yield event
 
-        summary = record_many(session, events(), batch_size=batch_size, progress=_told(rows, progress, lambda: done))
+        told = _told(rows, progress, lambda: done)
+        summary = record_many(session, events(), batch_size=batch_size, progress=told, workers=workers)
         return Imported(
             rows=done,
             rejected=refused.count,

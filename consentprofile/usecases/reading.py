@@ -70,16 +70,21 @@ class Reader:
     def _read(self, account: str) -> list[Recorded] | None:
         session, purpose = self._session, self._purpose
         tag = session.tag(account)
-        now = self._leave_trace(tag)
+        now, slot, changes = self._leave_trace(tag)
         oldest = session.calendar.kept_from(now, purpose.retention_months)
         events: list[Recorded] = []
         rows: list[bytes] | None = None
         generation = done = 0
         while rows is None or done < len(rows):
             with session.ground.files.reading(), session.ground.keyring.snapshot():
-                slot = self._readable(tag, now)
-                if slot is None or (rows is not None and slot.header.generation != generation):
+                if session.ground.keyring.changes() != changes:
+                    changes = session.ground.keyring.changes()
+                    slot = self._readable(tag, now)
+                if slot is None:
                     return None
+                if rows is not None and slot.header.generation != generation:
+                    events, rows, done = [], None, 0  # it has a new key meanwhile: from the beginning
+                    continue
                 key = self._unwrap(slot)
                 if rows is None:
                     generation = slot.header.generation
@@ -100,14 +105,17 @@ class Reader:
         session = self._session
         return session.keys.unwrap(slot, purpose=self._purpose.name, terms=session.bound(slot.header.terms))
 
-    def _leave_trace(self, tag: bytes) -> int:
-        """Commit the leaf, the trail and the actor book's entry of a read; the second of the read."""
+    def _leave_trace(self, tag: bytes) -> tuple[int, Slot | None, int]:
+        """Commit the leaf, the trail and the actor book's entry of a read.
+
+        The second of the read, and the slot that may be read for as long as the keyring counts so many changes.
+        """
         session, actor, purpose = self._session, self._actor, self._purpose.name
         ground = session.ground
         with ground.recording():
             now = session.now()
             plain = trail_entry(session, now, actor, Operation.READ, self._reason)
-            slot = self._readable(tag, now)
+            slot, changes = self._readable(tag, now), ground.keyring.changes()
             # Without a compartment there is nowhere to keep the entry. The commitment looks the same, so the leaf does
             # not tell whether anything was read.
             if slot is not None:
@@ -118,7 +126,7 @@ class Reader:
             sequence = ground.log.append((draft,), session.policy.digest)
             book = session.actor_entry(sequence, now, actor, Operation.READ, purpose, self._reason)
             ground.log.note_actors([(sequence, book)])
-        return now
+        return now, slot, changes
 
 
 def open_blocks(session: Session, key: SlotKey, rows: Iterable[bytes], oldest: int) -> list[Recorded]:

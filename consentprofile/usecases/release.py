@@ -188,6 +188,10 @@ def _drop_vanished(session: Session, spec: ReleaseSpec, counted: _Counted, now: 
         suppressed = session.ground.keyring.has_suppressions()
         for number, (generation, pseudonym) in counted.members.items():
             slot = session.ground.keyring.slot(number)
-            gone = slot is None or slot.header.generation != generation
-            if slot is None or gone or not _counts(session, slot, spec.purpose, now, suppressed=suppressed):
+            if slot is None or not _counts(session, slot, spec.purpose, now, suppressed=suppressed):
                 counted.measure.drop(pseudonym)
+            elif slot.header.generation != generation:
+                # A new key of the same compartment (retention) keeps its secret; a new consent has another one.
+                key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
+                if key.secret.member() != pseudonym:
+                    counted.measure.drop(pseudonym)

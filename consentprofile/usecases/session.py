@@ -70,7 +70,8 @@ class Session:
         self.policy: Final = self._policies[self.policy_number]
         self.calendar: Final = Calendar(self.policy.time_zone)
         self.projector: Final = Projector(self.policy)
-        self.purpose_numbers: Final = {name: number for number, name in ground.keyring.purposes().items()}
+        self.purpose_names: Final = ground.keyring.purposes()
+        self.purpose_numbers: Final = {name: number for number, name in self.purpose_names.items()}
         if not self.purpose_numbers.keys() >= self.policy.purposes.keys():
             raise CorruptRecord("the keyring does not have the purposes of the policy; restore keys.db")
         self._codebooks: dict[int, Codebook] = {}
@@ -79,7 +80,11 @@ class Session:
 
     def now(self) -> int:
         """The second, UTC, by the store's clock, which never runs behind the newest leaf."""
-        return max(int(self._clock().timestamp()), self.ground.log.hour() * 3600)
+        return max(self.by_the_clock(), self.ground.log.hour() * 3600)
+
+    def by_the_clock(self) -> int:
+        """The second, UTC, by the store's clock alone: it may run behind the log, and asks no file."""
+        return int(self._clock().timestamp())
 
     # ---- the policy ------------------------------------------------------------------------------
 

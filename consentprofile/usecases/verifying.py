@@ -34,12 +34,13 @@ NODES: Final = 4_000
 SLOTS: Final = 1_000
 TRIES: Final = 3
 
-GRANTS: Final = frozenset({Operation.CONSENT_GIVEN})
+GRANTS: Final = frozenset({Operation.CONSENT_GIVEN, Operation.RESEALED})
 DESTRUCTIONS: Final = frozenset(
     {
         Operation.CONSENT_WITHDRAWN,
         Operation.CONSENT_INVALIDATED,
         Operation.CONSENT_EXPIRED,
+        Operation.RETENTION_APPLIED,
         Operation.ERASED,
     }
 )

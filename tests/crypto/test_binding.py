@@ -30,7 +30,7 @@ def associate(fields: Fields) -> bytes:
 
 def read(data: bytes) -> Fields:
     """The fields behind associated data, read as the format is written: a version, then length-prefixed fields."""
-    assert data[0] == 0
+    assert data[0] == 1
     fields, at = [], 1
     while at < len(data):
         (length,) = struct.unpack_from(">H", data, at)
@@ -62,7 +62,7 @@ def test_one_binding_answers_alike_whatever_it_was_asked_before() -> None:
 def test_the_layout_is_the_documented_one() -> None:
     made = Binding(bytes(range(16))).associate(RecordType.BLOCK, 7, 3, purpose="support", bound=b"\xaa\xbb")
     assert made.hex() == (
-        "00"
+        "01"
         "0010" "000102030405060708090a0b0c0d0e0f"
         "0001" "05"
         "0007" "737570706f7274"

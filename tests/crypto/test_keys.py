@@ -183,6 +183,24 @@ def test_rewrapping_keeps_the_key_and_binds_the_new_terms(opened: EpochKeys) -> 
         opened.unwrap(moved, purpose="support", terms=TERMS)
 
 
+def test_a_succeeding_key_is_another_with_the_same_secret_in_the_same_slot(opened: EpochKeys) -> None:
+    slot, key = mint(opened)
+    sealed = key.seal(RecordType.BLOCK, b"events")
+    succeeding, new = opened.succeed(slot, b"\x33" * 16, purpose="support", terms=TERMS)
+    assert succeeding.number == slot.number
+    assert succeeding.header == HEADER._replace(generation=4, key_id=b"\x33" * 16)
+    assert (new.slot, new.generation) == (9, 4)
+    assert new.secret.event("e-1") == key.secret.event("e-1")
+    with pytest.raises(CorruptRecord):
+        new.open(RecordType.BLOCK, sealed)
+    resealed = new.seal(RecordType.BLOCK, b"what remains")
+    assert opened.unwrap(succeeding, purpose="support", terms=TERMS).open(RecordType.BLOCK, resealed) == b"what remains"
+    with pytest.raises(CorruptRecord):
+        key.open(RecordType.BLOCK, resealed)
+    with pytest.raises(DestroyedKey):
+        opened.succeed(slot._replace(wrapped=NO_KEY), bytes(16), purpose="support", terms=TERMS)
+
+
 def test_the_four_errors_are_four_different_errors() -> None:
     errors: list[type[Exception]] = [WrongKey, CorruptRecord, QuarantinedRecord, DestroyedKey]
     assert not any(issubclass(one, other) for one in errors for other in errors if one is not other)

@@ -38,7 +38,7 @@ def test_a_slot_is_173_bytes_and_reads_back_as_it_was_written(number: int, heade
 def test_the_layout_is_the_documented_one() -> None:
     header = SlotHeader(1, 2, 3, 4, 5, 6, -7, b"\xcc" * 32, b"\xdd" * 16)
     assert Slot(9, header, b"\xee" * 92).record.hex() == (
-        "00" "01" "02" "0000000000000003" "0004" "00000005" "0000000000000006" "fffffffffffffff9"
+        "01" "01" "02" "0000000000000003" "0004" "00000005" "0000000000000006" "fffffffffffffff9"
         + "cc" * 32 + "dd" * 16 + "ee" * 92
     )  # fmt: skip
 
@@ -48,8 +48,9 @@ REFUSED = {
     "nothing": b"",
     "a byte short": SOUND[:-1],
     "a byte long": SOUND + b"\x00",
-    "a version to come": b"\x01" + SOUND[1:],
-    "a kind to come": SOUND[:1] + b"\x04" + SOUND[2:],
+    "a version to come": b"\x02" + SOUND[1:],
+    "a version that ended": b"\x00" + SOUND[1:],
+    "a kind to come": SOUND[:1] + b"\x05" + SOUND[2:],
     "a key that lives in nobody's slot": SOUND[:1] + b"\x00" + SOUND[2:],
 }
 

@@ -162,8 +162,8 @@ def leaf_that_cannot_be_read(path: Path) -> None:
 def leaf_in_another_form(path: Path) -> None:
     """The same numbers, the first of them written longer than it has to be."""
     body = msgspec.structs.replace(log_of(path)[14], sequence=15).encode()
-    assert body[:2] == b"\x98\x00"
-    rewrite(path, [*log_of(path), b"\x98\xcc\x00" + body[2:]])
+    assert body[:2] == b"\x98\x01"
+    rewrite(path, [*log_of(path), b"\x98\xcc\x01" + body[2:]])
 
 
 def leaves_cut_off(path: Path) -> None:

@@ -21,6 +21,7 @@ from consentprofile.usecases.session import Session
 from tests.support.people import seen
 from tests.support.policies import NOTICE, PURPOSES, READERS
 from tests.support.scan import find, scan
+from tests.support.sealed import every_row
 from tests.support.stores import START, StoreFactory, moment
 
 PERSON: Final = "xylograph-person-4711"
@@ -112,7 +113,7 @@ def sealed_rows(session: Session) -> list[Sealed]:
     names = {number: name for name, number in session.purpose_numbers.items()}
     found = []
     for table in RECORDS:
-        for _, row in session.ground.rows(table).page(0):
+        for row in every_row(session.ground.rows(table)):
             slot = session.ground.keyring.slot(row.slot)
             assert slot is not None
             found.append((table, row, names.get(slot.header.purpose, "")))

@@ -225,7 +225,8 @@ def test_eight_threads_record_and_read_at_once(stores: StoreFactory) -> None:
         assert problems == []
         assert [seen(store, f"account-{number}") for number in range(4)] == [2 * each] * 4
         done = operations(store)[before:]
-        assert (done.count("recorded"), done.count("read")) == (8 * each, 8 * each + 4)
+        assert done.count("read") == 8 * each + 4
+        assert each <= done.count("recorded") <= 8 * each  # those that come at the same time share one
         sound(store)
 
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 EPOCH_KEY, COMPARTMENT_KEY, ACCOUNT_KEY, EVIDENCE_KEY, BLOCK, TRAIL, ACCOUNT, EVIDENCE, ACTOR_BOOK = range(1, 10)
 WRAPS = {1: COMPARTMENT_KEY, 2: ACCOUNT_KEY, 3: EVIDENCE_KEY}
+RUN = 1 << 40
 
 
 # ---- canonical bytes ------------------------------------------------------------------------------
@@ -67,7 +68,8 @@ class MessagePack:
         if 0xD9 <= first <= 0xDB:
             return self.take(self.sized(first - 0xD9, 32)).decode()
         assert first in {0xDC, 0xDD}, "a form that stores do not use"
-        return [self.value() for _ in range(self.sized(first - 0xDB, 16))]
+        count = self.number(">H", range(16)) if first == 0xDC else self.number(">I", range(2**16))
+        return [self.value() for _ in range(count)]
 
     def sized(self, size: int, shortest: int) -> int:
         return self.number(">" + "BHI"[size], range(shortest), *(range(256**step) for step in _steps(size)))
@@ -109,7 +111,7 @@ def canonical_json(value: Any) -> bytes:
 def associated(store: bytes, record: int, purpose: str, slot: int, generation: int, bound: bytes = b"") -> bytes:
     """What a record is bound to."""
     fields = [store, bytes([record]), purpose.encode(), struct.pack(">Q", slot), struct.pack(">Q", generation), bound]
-    return b"\x00" + b"".join(struct.pack(">H", len(field)) + field for field in fields)
+    return b"\x01" + b"".join(struct.pack(">H", len(field)) + field for field in fields)
 
 
 def open_sealed(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
@@ -180,7 +182,7 @@ class Slot(NamedTuple):
 
 def read_slot(number: int, record: bytes) -> Slot:
     assert len(record) == 173
-    assert record[0] == 0
+    assert record[0] == 1
     return Slot._make((number, *struct.unpack(">BBQHIqq32s16s", record[1:81]), record[:81], record[81:]))
 
 
@@ -225,7 +227,7 @@ class Decoder:
     def _connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
         assert connection.execute("PRAGMA application_id").fetchone() == (0x434F4E53,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         return connection
 
     @staticmethod
@@ -282,11 +284,42 @@ class Decoder:
         return OpenSlot(slot, purpose, opened[:32], opened[32:])
 
     def rows(self, table: str, record: int, held: OpenSlot) -> list[bytes]:
-        """The plaintexts of an account's rows of one table, in the order of arrival."""
-        number, generation = held.slot.number, held.slot.generation
-        query = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
-        to = associated(self.store, record, held.purpose, number, generation)
-        return [open_sealed(held.key, sealed, to) for (sealed,) in self.data.execute(query, (number, generation))]
+        """The plaintexts of an account's rows of one table, in the order of arrival where there is one."""
+        place = (held.slot.number, held.slot.generation)
+        if table == "block":
+            found = self.blocks(*place)
+        else:
+            query = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
+            found = [sealed for (sealed,) in self.data.execute(query, place)]
+        to = associated(self.store, record, held.purpose, *place)
+        return [open_sealed(held.key, sealed, to) for sealed in found]
+
+    def blocks(self, slot: int, generation: int) -> list[bytes]:
+        """The sealed blocks of a slot: those in the tail, and those that one search in each run finds."""
+        query = "SELECT sealed FROM block WHERE slot = ? AND generation = ? ORDER BY arrival"
+        found = [sealed for (sealed,) in self.data.execute(query, (slot, generation))]
+        for (run,) in self.data.execute("SELECT number FROM run ORDER BY number").fetchall():
+            query = "SELECT max(id), body FROM pack WHERE id BETWEEN ? AND ?"
+            _, body = self.one(self.data, query, run * RUN, run * RUN + slot)
+            packed = [] if body is None else unpack(body)
+            found += [sealed for number, held, sealed in packed if (number, held) == (slot, generation)]
+        return found
+
+    def runs(self) -> dict[int, list[tuple[int, list[list[Any]]]]]:
+        """Every run whole: the first slot that each pack stands for, and its blocks; that all is in order compared."""
+        runs: dict[int, list[tuple[int, list[list[Any]]]]] = {}
+        for identity, body in self.data.execute("SELECT id, body FROM pack ORDER BY id"):
+            runs.setdefault(identity // RUN, []).append((identity % RUN, unpack(body)))
+        numbers = {number for (number,) in self.data.execute("SELECT number FROM run")}
+        assert runs.keys() <= numbers
+        assert {target for (target,) in self.data.execute("SELECT target FROM run")} <= numbers | {None}
+        for packs in runs.values():
+            firsts = [first for first, _ in packs] + [RUN]
+            for (first, blocks), end in zip(packs, firsts[1:], strict=True):
+                assert blocks == sorted(blocks)
+                assert first <= blocks[0][0]
+                assert blocks[-1][0] < end
+        return runs
 
     # ---- what they open ----
 
@@ -304,7 +337,7 @@ class Decoder:
         """The events of a compartment in words: (second, kind, fields, id), in the order of time."""
         found = {}
         for plain in self.rows("block", BLOCK, held):
-            number, _, events = unpack(plain)
+            number, tokens, events = unpack(plain)
             policy = self.policies[number]
             for identity, at, kind, *pairs in events:
                 fields = {}
@@ -312,8 +345,10 @@ class Decoder:
                     field = policy["field_list"][position]
                     if field["type"] == "enum":
                         fields[field["name"]] = field["values"][value]
+                    elif field["type"] == "token":
+                        fields[field["name"]] = (value if isinstance(value, bytes) else tokens[value]).hex()
                     else:
-                        fields[field["name"]] = value.hex() if field["type"] == "token" else value
+                        fields[field["name"]] = value
                 name = policy["kind_list"][kind]["name"]
                 found[identity] = (at, name, fields, identity.hex())
         return sorted(found.values(), key=lambda event: (event[0], event[3]))
@@ -331,7 +366,7 @@ class Decoder:
         for sequence, hashed, body in self.data.execute("SELECT sequence, hash, body FROM leaf ORDER BY sequence"):
             assert leaf_hash(body) == hashed
             found.append(unpack(body))
-            assert found[-1][:2] == [0, sequence]
+            assert found[-1][:2] == [1, sequence]
         return found
 
     def root(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Makes tests/vectors/format-0.json with nothing of the package: ``python -m tests.format.make_vectors``.
+"""Makes tests/vectors/format-1.json with nothing of the package: ``python -m tests.format.make_vectors``.
 
 The answers follow from docs/format.md alone, through the same few lines as the independent decoder.
 """
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from tests.format import decoder, outsider
 from tests.format.outsider import LogKey
 
-FILE: Final = Path(__file__).resolve().parents[1] / "vectors" / "format-0.json"
+FILE: Final = Path(__file__).resolve().parents[1] / "vectors" / "format-1.json"
 
 STORE: Final = bytes(range(16))
 SECRET: Final = bytes(range(32))
@@ -28,10 +28,11 @@ KEY_ID: Final = b"\x22" * 16
 TERMS: Final = [1, "support", "2024-01", b"\x33" * 32, b"\x44" * 32, b"\x55" * 32]
 COMPARTMENT: Final = bytes(range(64))
 EVENT: Final = [b"\x66" * 16, 100, 1, 0, 2, 2, b"\x77" * 16]
+ANOTHER: Final[list[int | bytes]] = [b"\x67" * 16, 101, 0, 2, b"\x78" * 16]
 ORIGIN: Final = "shop.example/consent-log"
 SEED: Final = bytes(range(32, 64))
 REFERENCE_SALT: Final = b"\xaa" * 16
-LEAF: Final = [0, 2, 100, "consent-given", "support", "app", b"\x88" * 32, [["key-id", KEY_ID]]]
+LEAF: Final = [1, 2, 100, "consent-given", "support", "app", b"\x88" * 32, [["key-id", KEY_ID]]]
 
 
 def seal(key: bytes, plain: bytes, bound_to: bytes) -> bytes:
@@ -48,12 +49,12 @@ def log() -> list[bytes]:
     return [
         decoder.pack(leaf)
         for leaf in (
-            [0, 0, 99, "store-created", "", "", policy, []],
-            [0, 1, 99, "policy-accepted", "", "", policy, []],
+            [1, 0, 99, "store-created", "", "", policy, []],
+            [1, 1, 99, "policy-accepted", "", "", policy, []],
             LEAF,
-            [0, 3, 101, "erased", "support", "officer", policy, facts],
-            [0, 4, 101, "erased", "", "officer", policy, others],
-            [0, 5, 101, "consent-read", "", "officer", policy, []],
+            [1, 3, 101, "erased", "support", "officer", policy, facts],
+            [1, 4, 101, "erased", "", "officer", policy, others],
+            [1, 5, 101, "consent-read", "", "officer", policy, []],
         )
     ]
 
@@ -94,13 +95,14 @@ def certificate(bodies: list[bytes], sequences: tuple[int, ...]) -> bytes:
 def vectors() -> dict[str, object]:
     """Inputs and answers, byte strings as hex."""
     root = decoder.derive_root(SECRET, STORE, 1)
-    header = struct.pack(">BBBQHIqq32s16s", 0, 1, 2, 3, 1, 1, 1000, 2000, TAG, KEY_ID)
+    header = struct.pack(">BBBQHIqq32s16s", 1, 1, 2, 3, 1, 1, 1000, 2000, TAG, KEY_ID)
     terms = sha256(decoder.pack(TERMS)).digest()
     purpose_key = b"\x99" * 32
     wrapping = decoder.associated(STORE, decoder.COMPARTMENT_KEY, "support", 9, 3, header + terms)
     wrapped = seal(purpose_key, COMPARTMENT, wrapping)
-    block = b"\x93\x01\xcd" + struct.pack(">H", 24_290) + decoder.pack([EVENT])
-    block_bound = decoder.associated(STORE, decoder.BLOCK, "support", 9, 3)
+    block = decoder.pack([1, [], [EVENT]])
+    tokens = decoder.pack([1, [EVENT[6]], [[*EVENT[:6], 0], ANOTHER, [*EVENT[:6], 0]]])
+    sealed = seal(COMPARTMENT[:32], block, decoder.associated(STORE, decoder.BLOCK, "support", 9, 3))
     leaf = decoder.pack(LEAF)
     leaves = [decoder.leaf_hash(bytes([number])) for number in range(6)]
     public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
@@ -131,7 +133,9 @@ def vectors() -> dict[str, object]:
         "slot_header": header,
         "slot_record": header + wrapped,
         "block": block,
-        "block_sealed": seal(COMPARTMENT[:32], block, block_bound),
+        "block_with_tokens": tokens,
+        "block_sealed": sealed,
+        "pack": decoder.pack([[9, 3, sealed], [9, 4, b"\xcc"], [11, 0, b""]]),
         "leaf": leaf,
         "leaf_hash": decoder.leaf_hash(leaf),
         "frontier": struct.pack(">Q", 6) + decoder.merkle_root(leaves[:4]) + decoder.merkle_root(leaves[4:]),
@@ -149,7 +153,7 @@ def vectors() -> dict[str, object]:
         "member": decoder.mac(COMPARTMENT[32:], b"\x05")[:16],
     }
     return {
-        "about": "Known answers for format 0 (docs/format.md). Byte strings are hex, texts hex of their UTF-8.",
+        "about": "Known answers for format 1 (docs/format.md). Byte strings are hex, texts hex of their UTF-8.",
         "key_text": "consentprofile-key-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "given": {name: value.hex() for name, value in given.items() if isinstance(value, bytes)},
         "answers": {name: value.hex() for name, value in answers.items()},

@@ -16,6 +16,9 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 import consentprofile as cp
+from consentprofile.store import blocks
+from consentprofile.store.runs import Shape
+from consentprofile.usecases import compaction
 from tests.format import decoder, outsider
 from tests.format.decoder import Decoder, OpenSlot
 from tests.format.outsider import LogKey
@@ -105,7 +108,8 @@ def test_the_files_are_those_of_the_description(made: Made) -> None:
 
 TABLES: Final = {
     "keys": "accepted_policy anchor directory epoch epoch_key free_slot keyring pending purpose slot suppression terms",
-    "data": "account actor_book block checkpoint counter evidence leaf node operation policy release store trail tree",
+    "data": "account actor_book block checkpoint counter evidence leaf "
+    "node operation pack policy release run store trail tree",
 }
 
 
@@ -182,10 +186,6 @@ def test_each_purpose_kept_its_own(made: Made) -> None:
             made.decoder.events(made.compartment("marketing"))[0][3],
         )
     ]
-    (month,) = {
-        decoder.unpack(plain)[1] for plain in made.decoder.rows("block", decoder.BLOCK, made.compartment("support"))
-    }
-    assert month == 2024 * 12 + 2
 
 
 def test_the_trails_are_decoded(made: Made) -> None:
@@ -234,7 +234,7 @@ def test_the_actor_book_is_decoded(made: Made) -> None:
 
 def test_the_leaves_and_the_root_are_decoded(made: Made) -> None:
     said = [
-        [0, entry.sequence, second(entry.hour) // 3600, entry.operation, entry.purpose, entry.role, entry.policy]
+        [1, entry.sequence, second(entry.hour) // 3600, entry.operation, entry.purpose, entry.role, entry.policy]
         for entry in made.log
     ]
     leaves = made.decoder.leaves()
@@ -266,7 +266,7 @@ def test_the_facts_of_every_leaf_are_those_of_the_description(made: Made) -> Non
 
 def test_a_recorded_leaf_commits_to_the_blocks(made: Made) -> None:
     newest = [dict(leaf[7]) for leaf in made.decoder.leaves() if leaf[3] == "recorded"][-1]
-    sealed = [row for (row,) in made.decoder.data.execute("SELECT sealed FROM block ORDER BY id DESC LIMIT 1")]
+    sealed = [row for (row,) in made.decoder.data.execute("SELECT sealed FROM block ORDER BY arrival DESC LIMIT 1")]
     assert newest["commitment"] == sha256(sealed[0][-16:]).digest()
     assert (newest["events"], newest["blocks"]) == (1, 1)
 
@@ -300,8 +300,80 @@ def test_a_dead_key_leaves_92_zero_bytes_and_no_key_id(made: Made) -> None:
     free = [number for (number,) in made.decoder.keys.execute("SELECT number FROM free_slot")]
     for number in free:
         (record,) = made.decoder.one(made.decoder.keys, "SELECT record FROM slot WHERE number = ?", number)
-        assert record == bytes(3) + (1).to_bytes(8, "big") + bytes(162)
+        assert record == b"\x01" + bytes(2) + (1).to_bytes(8, "big") + bytes(162)
     assert len(free) == 2
+
+
+class Arranged:
+    """A closed store whose blocks lie in the tail and in several runs, two of them being merged; and what it said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, key = folder / "store", cp.KeyFile(folder / "key")
+        people = [f"acct-{number}" for number in range(9)]
+        clock = [NOW - timedelta(days=20)]
+        with cp.Store.create(self.path, policy=POLICY, key=key, clock=lambda: clock[0], origin=ORIGIN) as store:
+            for account in people:
+                store.give_consent(account, ["support"], notice="2024-01", method="signup form")
+            clock[0] = NOW
+            for batch in range(12):
+                chosen = [account for number, account in enumerate(people) if (number * 5 + batch) % 3]
+                store.record_many(self.login(account, batch) for account in chosen for _ in range(2))
+                store.upkeep.step()
+            store.upkeep.step()
+            store.record(self.login(people[4], 13))
+            with store.view("support", actor="support-agent:17") as view:
+                self.events = {account: view.events(account) for account in people}
+        self.decoder = Decoder(self.path, (folder / "key").read_text())
+
+    @staticmethod
+    def login(account: str, batch: int) -> cp.Event:
+        fields = {"channel": "web", "platform": "desktop", "device": f"d-{batch % 2}"}
+        return cp.Event(account=account, kind="login", at=NOW - timedelta(days=batch), fields=fields)
+
+
+@pytest.fixture(scope="module")
+def arranged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arranged]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "SHAPE", Shape(tail=6, run=5, fan=2, unit=1))
+        patch.setattr(compaction, "SLICE_SECONDS", 0.0)
+        patch.setattr(compaction, "MOVES", 0)
+        arranged = Arranged(tmp_path_factory.mktemp("arranged"))
+    yield arranged
+    arranged.decoder.close()
+
+
+def test_blocks_in_the_tail_and_in_runs_are_decoded(arranged: Arranged) -> None:
+    read, total = arranged.decoder, 0
+    for account, said in arranged.events.items():
+        (held,) = (read.unwrap(slot) for place, slot in read.slots(account).items() if place >= 2)
+        assert held is not None
+        assert said is not None
+        found = read.events(held)
+        assert found == sorted(
+            ((second(one.at), one.kind, one.fields, one.id) for one in said), key=lambda one: (one[0], one[3])
+        )
+        total += len(found)
+    assert total > 140
+
+
+def test_runs_are_in_order_and_hold_each_block_once(arranged: Arranged) -> None:
+    runs = arranged.decoder.runs()
+    assert len(runs) >= 3
+    assert max(len(packs) for packs in runs.values()) > 1
+    assert any(target for (target,) in arranged.decoder.data.execute("SELECT target FROM run"))
+    packed = [sealed for packs in runs.values() for _, blocks in packs for _, _, sealed in blocks]
+    tail = [sealed for (sealed,) in arranged.decoder.data.execute("SELECT sealed FROM block")]
+    assert len(tail) >= 1
+    assert len({*packed, *tail}) == len(packed) + len(tail)
+
+
+def test_a_token_that_repeats_in_a_block_is_written_once(arranged: Arranged) -> None:
+    read = arranged.decoder
+    (held,) = (read.unwrap(slot) for place, slot in read.slots("acct-1").items() if place >= 2)
+    assert held is not None
+    tokens = [decoder.unpack(plain)[1] for plain in read.rows("block", decoder.BLOCK, held)]
+    device = [decoder.mac(held.secret, b"\x04\x06deviced-%d" % number)[:16] for number in (0, 1)]
+    assert {digest for some in tokens for digest in some} == {*device}
 
 
 def test_nothing_is_pending(made: Made) -> None:

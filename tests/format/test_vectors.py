@@ -1,4 +1,4 @@
-"""Our functions give the known answers of format 0, which were computed without them."""
+"""Our functions give the known answers of format 1, which were computed without them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import SlotHeader, SlotKind
 from consentprofile.crypto.tags import CompartmentSecret, IndexKey
 from consentprofile.model import block
+from consentprofile.store import packs
 from consentprofile.store.keyring import Terms
 from consentprofile.tlog import leaf as leaves
 from consentprofile.tlog.certificate import certify, open_certificate, reference_matches
@@ -25,7 +26,7 @@ from consentprofile.tlog.leaf import Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
 from consentprofile.tlog.note import VerifierKey
 from consentprofile.tlog.proof import inclusion_proof
-from tests.format.make_vectors import FILE, log, vectors
+from tests.format.make_vectors import ANOTHER, FILE, log, vectors
 
 VECTORS: Final = json.loads(FILE.read_text(encoding="utf-8"))
 GIVEN: Final = {name: bytes.fromhex(value) for name, value in VECTORS["given"].items()}
@@ -85,8 +86,23 @@ def test_a_block() -> None:
     assert key.open(RecordType.BLOCK, ANSWERS["block_sealed"]) == plain
 
 
+def test_a_block_names_a_token_that_repeats_by_its_position() -> None:
+    events: list[block.Packed] = [EVENT, [*ANOTHER], EVENT]
+    plain = block.encode(1, events)
+    assert plain == ANSWERS["block_with_tokens"]
+    assert block.decode(plain).tokens == [b"\x77" * 16]
+
+
+def test_a_pack() -> None:
+    blocks = [(9, 3, ANSWERS["block_sealed"]), (9, 4, b"\xcc"), (11, 0, b"")]
+    assert list(packs.pack(blocks)) == [(9, ANSWERS["pack"])]
+    assert packs.unpack(ANSWERS["pack"]) == blocks
+
+
 def test_a_leaf_and_the_tree() -> None:
-    leaf = Leaf(0, 2, 100, "consent-given", "support", "app", GIVEN["leaf_policy"], (("key-id", GIVEN["key_id"]),))
+    leaf = Leaf(
+        leaves.VERSION, 2, 100, "consent-given", "support", "app", GIVEN["leaf_policy"], (("key-id", GIVEN["key_id"]),)
+    )
     assert leaf.encode() == ANSWERS["leaf"]
     assert leaves.decode(ANSWERS["leaf"]) == leaf
     assert leaf_hash(leaf.encode()) == ANSWERS["leaf_hash"]
@@ -129,7 +145,7 @@ def test_a_certificate() -> None:
     proven = [
         (
             Leaf(
-                0, sequence, 101, "erased", purpose, "officer", GIVEN["leaf_policy"],
+                leaves.VERSION, sequence, 101, "erased", purpose, "officer", GIVEN["leaf_policy"],
                 (("key-id", key_id), ("reference", reference)),
             ),
             inclusion_proof(sequence, 6, lambda level, at: nodes[level, at]),

@@ -285,6 +285,21 @@ class Model:
         oldest = month(self.now) - RETENTION[purpose]
         return distinct([event for event in stands.events if month(event.raw) >= oldest]) if shown else None
 
+    def retain(self) -> dict[str, int]:
+        """Events past their retention are destroyed; how many compartments held any, by purpose."""
+        found: Counter[str] = Counter()
+        for account in self.accounts.values():
+            for purpose, stands in account.compartments.items():
+                oldest = month(self.now) - RETENTION[purpose]
+                kept = [event for event in stands.events if month(event.raw) >= oldest]
+                if stands.key and len(kept) < len(stands.events):
+                    stands.events = kept
+                    found[purpose] += 1
+        for operation in ("resealed", "retention-applied"):
+            for purpose in sorted(found.elements()):
+                self.leaf(operation, purpose)
+        return dict(found)
+
     def access(self, name: str, actor: str, reason: str) -> None:
         """An officer looks at everything that is held."""
         account = self.account(name)

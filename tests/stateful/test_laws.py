@@ -151,6 +151,12 @@ class Laws(RuleBasedStateMachine):
         for purpose in ("support", "marketing"):
             self.world.read(hand, account, purpose)
 
+    def settle(self, account: str, by: str) -> None:
+        """Somebody takes the writer lock."""
+        if by == "reopened":
+            self.world.reopen()
+        self.world.consents("there" if by == "there" else "here", account)
+
     @rule(seconds=jumps)
     def time_passes(self, seconds: int) -> None:
         self.world.move_clock(seconds)
@@ -240,12 +246,6 @@ class ConsentLaws(Laws):
         assert killed == (changed and step != "gate passed")
         self.settle(account, "here")
 
-    def settle(self, account: str, by: str) -> None:
-        """Somebody takes the writer lock."""
-        if by == "reopened":
-            self.world.reopen()
-        self.world.consents("there" if by == "there" else "here", account)
-
     @staticmethod
     def decision_told(account: str, purposes: tuple[str, ...], act: str, at: int | None = None) -> dict[str, object]:
         """A decision in a command."""
@@ -276,6 +276,37 @@ class RecordingLaws(Laws):
                 for purpose, outcome in answer.items():
                     counts[purpose][outcome] = counts[purpose].get(outcome, 0) + 1
         assert said == {"events": len(batch), "outcomes": counts}
+
+    @rule(hand=hands, do=st.sampled_from(["step", "compact"]), everything=st.booleans())
+    def compact(self, hand: Hand, do: str, everything: bool) -> None:
+        """Nobody sees a difference."""
+        self.world.answer(hand, {"do": do, "everything": everything})
+
+    @rule(hand=hands, account=accounts, seconds=st.sampled_from([0, 20 * DAY, 40 * DAY]))
+    def retention(self, hand: Hand, account: str, seconds: int) -> None:
+        """What nobody sees any more is destroyed, and nobody sees a difference."""
+        self.world.move_clock(seconds)
+        self.world.retention(hand)
+        self.world.access(hand, account)
+
+    @rule(
+        step=st.sampled_from(["noted", "applied", "succeeded", "gate passed", "cleared"]),
+        account=accounts,
+        seconds=st.sampled_from([20 * DAY, 40 * DAY]),
+        settled_by=st.sampled_from(["here", "there", "reopened"]),
+    )
+    def crash_in_retention(self, step: str, account: str, seconds: int, settled_by: str) -> None:
+        """Whoever comes next finds it done, or not begun."""
+        self.world.move_clock(seconds)
+        killed = self.world.crash(step, {"do": "retention"})
+        self.settle(account, settled_by)
+        if killed and step != "noted":
+            # It is told of in the log before what the settling left there.
+            settled = self.world.model.leaves.pop()
+            self.world.model.retain()
+            self.world.model.leaves.append(settled)
+        self.world.access("here", account)
+        self.world.retention("there")
 
     @rule(hand=hands, event=events(), times=st.integers(2, 3), at_once=st.booleans(), other=st.none() | hands)
     def record_again(self, hand: Hand, event: Given, times: int, at_once: bool, other: Hand | None) -> None:

@@ -173,7 +173,7 @@ class Trails(RuleBasedStateMachine):
     def expire(self) -> None:
         for name in ACCOUNTS:
             self.gather(name)
-        self.store.expire_consents(attended=True)
+        self.store.upkeep.expire_consents(attended=True)
         for account in self.model.accounts.values():
             for purpose, stands in account.compartments.items():
                 if stands.key and self.model.now >= stands.until + GRACE:

@@ -13,20 +13,25 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
+from unittest.mock import patch
 
 import msgspec
 import pytest
 
 import consentprofile as cp
+from consentprofile.store import blocks
 from consentprofile.store.pending import PendingWork
+from consentprofile.store.runs import Shape
 from consentprofile.tlog.note import parse_key
 from consentprofile.tlog.tlog_proof import parse_tlog_proof, verify_tlog_proof
+from consentprofile.usecases import compaction
 
 NOW: Final = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
 SHOP: Final = Path(__file__).resolve().parents[2] / "examples" / "shop"
 ADA: Final = "canary-ada"
 BOB: Final = "canary-bob"
 DEVICE: Final = "canary-device"
+FIELDS: Final = {"channel": "web", "platform": "mobile", "device": DEVICE}
 CANARIES: Final = ("canary", "signup-form-canary", "ticket-canary")
 
 Value: TypeAlias = int | bytes | str
@@ -102,9 +107,11 @@ class World:
                 store.give_consent(account, ["support", "analytics"], notice="2024-01", method="signup-form-canary")
             clock[0] = NOW
             for account in (ADA, BOB):
-                fields = {"channel": "web", "platform": "mobile", "device": DEVICE}
-                store.record(cp.Event(account=account, kind="login", at=NOW, id="e-1", fields=fields))
+                store.record(cp.Event(account=account, kind="login", at=NOW, id="e-1", fields=FIELDS))
                 store.record(cp.Event(account=account, kind="home", at=NOW - timedelta(days=3)))
+            shape = Shape(tail=99, run=3, fan=9, unit=1)
+            with patch.object(blocks, "SHAPE", shape), patch.object(compaction, "MOVES", 0):
+                self.arrange(store)
             store.withdraw_consent(BOB, ["analytics"])
             store.refuse_consent(ADA, ["marketing"])
             store.suppress(BOB, "do-not-contact")
@@ -115,8 +122,20 @@ class World:
             self.public, self.seen = store.audit.public_key, store.audit.checkpoint()
             store.release(self.spec, self.made.with_name("released"))
         connection = sqlite3.connect(self.made / "data.db")
+        assert connection.execute("SELECT count(*) FROM run WHERE target IS NOT NULL").fetchone()[0] > 0
+        assert connection.execute("SELECT count(*) FROM block").fetchone()[0] > 0
         (self.leaf,) = connection.execute("SELECT body FROM leaf WHERE sequence = ?", self.erased[:1]).fetchone()
         connection.close()
+
+    def arrange(self, store: cp.Store) -> None:
+        """Leave blocks in packs of several runs, two of which are being merged, and in the tail."""
+        both = [cp.Event(account=account, kind="login", at=NOW, id="e-1", fields=FIELDS) for account in (ADA, BOB)]
+        for _ in range(2):
+            store._session.ground.blocks.move_tail(4)
+            store.record_many(both)
+        store._session.ground.blocks.begin_merging_all()
+        store.record_many(both)
+        store.record(both[0])
 
     # ---- asking ----
 

@@ -18,7 +18,7 @@ from consentprofile.store.files import DATA, KEYS, Files
 def count(files: Files, number: int) -> None:
     """Add one row to data.db."""
     with files.writing(), files.data_transaction(full=True) as data:
-        data.execute("INSERT INTO block (slot, generation, sealed) VALUES (?, 0, x'00')", (number,))
+        data.execute("INSERT INTO block (slot, arrival, generation, sealed) VALUES (?, 0, 0, x'00')", (number,))
 
 
 def look(files: Files) -> int:
@@ -37,7 +37,7 @@ def counted(folder: Path) -> list[int]:
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
 WRITES = {
     KEYS: MANY + "INSERT INTO slot SELECT i, zeroblob(173) FROM n",
-    DATA: MANY + "INSERT INTO block (slot, generation, sealed) SELECT i, 0, zeroblob(173) FROM n",
+    DATA: MANY + "INSERT INTO block (slot, arrival, generation, sealed) SELECT i, 0, 0, zeroblob(173) FROM n",
 }
 
 

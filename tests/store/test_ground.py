@@ -12,6 +12,7 @@ from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
 from consentprofile.store.ground import Ground, create_directory
 from consentprofile.store.keyring import Epoch
 from consentprofile.store.rows import TABLES, SealedRow
+from tests.support.sealed import every_row
 
 STORE = bytes(range(16))
 
@@ -108,7 +109,7 @@ def test_purging_reaches_every_table_of_sealed_rows(tmp_path: Path) -> None:
         for table in TABLES:
             ground.rows(table).append([SealedRow(1, 0, b"dead"), SealedRow(1, 1, b"alive"), SealedRow(2, 0, b"other")])
         ground.purge_below(1, 1)
-    kept = [[row.sealed for _, row in ground.rows(table).page(0)] for table in TABLES]
+    kept = [[row.sealed for row in every_row(ground.rows(table))] for table in TABLES]
     ground.files.close()
     assert kept == [[b"alive", b"other"]] * 4
 

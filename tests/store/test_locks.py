@@ -13,7 +13,7 @@ import pytest
 from consentprofile.errors import StoreBusy
 from consentprofile.store import migrations
 from consentprofile.store.files import Files
-from consentprofile.store.locks import ALIVE, GATE, WRITER, FileLock
+from consentprofile.store.locks import ALIVE, GATE, TURN, WRITER, FileLock
 
 HOLD = """
 import fcntl, sys
@@ -111,7 +111,7 @@ def test_opening_takes_alive_first_then_writer_and_keeps_alive_only(
 
     monkeypatch.setattr(FileLock, "acquire", noting)
     files = Files(folder, wait=0.1, durability="full")
-    assert taken == [("alive", True), ("writer", False)]
+    assert taken == [("alive", True), ("writer", False), ("turn", False)]
     taken.clear()
     with files.writing():
         with files.writing():
@@ -168,4 +168,32 @@ def test_whoever_has_the_store_open_keeps_a_restore_out(folder: Path) -> None:
     files.close()
     with lock.held():
         pass
+    lock.close()
+
+
+GREEDY = """
+import sys, time
+from pathlib import Path
+from consentprofile.store.locks import FileLock
+folder = Path(sys.argv[1])
+lock = FileLock(folder / "writer.lock", wait=10, turn=folder / "turn.lock")
+print("at it", flush=True)
+for _ in range(2_000):
+    with lock.held():
+        end = time.monotonic() + 0.002
+        while time.monotonic() < end:
+            pass
+"""
+
+
+def test_who_works_in_slices_lets_others_in_between(tmp_path: Path) -> None:
+    """Another process takes the lock again as soon as it has let go, for seconds; nobody waits for its end."""
+    lock = FileLock(tmp_path / WRITER, wait=10, turn=tmp_path / TURN)
+    with subprocess.Popen([sys.executable, "-c", GREEDY, str(tmp_path)], stdout=subprocess.PIPE, text=True) as greedy:
+        assert greedy.stdout is not None
+        assert greedy.stdout.readline() == "at it\n"
+        for _ in range(50):
+            with lock.held():
+                assert greedy.poll() is None, "it has come to its end before we had fifty turns"
+        greedy.kill()
     lock.close()

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from consentprofile.store import migrations
-from consentprofile.store.files import DATA, KEYS
+from consentprofile.store.files import DATA, FORMAT, KEYS
 
 TABLES = {
     KEYS: (
         "keyring epoch epoch_key purpose accepted_policy anchor terms slot free_slot directory suppression pending"
     ).split(),
     DATA: (
-        "store policy block evidence account trail actor_book leaf tree node checkpoint operation counter release"
+        "store policy block run pack evidence account trail actor_book leaf tree node checkpoint operation counter "
+        "release"
     ).split(),
 }
 
@@ -29,7 +30,8 @@ def test_every_statement_of_the_sql_file_is_run(tmp_path: Path, name: str) -> No
     made = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
     tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     strict = {row[1] for row in connection.execute("PRAGMA table_list") if row[5] and row[1] != "_sqlite_migrations"}
-    (recorded,) = connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
+    recorded = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
+    version = connection.execute("PRAGMA user_version").fetchone()
     connection.close()
     written = [
         "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip().rstrip(";")
@@ -38,7 +40,12 @@ def test_every_statement_of_the_sql_file_is_run(tmp_path: Path, name: str) -> No
     assert {statement for statement in written if statement not in made} == set()
     assert tables == {*TABLES[name], "_sqlite_migrations"}
     assert strict == set(TABLES[name])
-    assert recorded == 1
+    assert recorded == [(f"format {number}",) for number in migrations.STEPS] == [("format 1",)]
+    assert version == (FORMAT + 1,) == (2,)
+
+
+def test_the_last_step_makes_the_format_of_this_version() -> None:
+    assert list(migrations.STEPS) == list(range(1, FORMAT + 1))
 
 
 @pytest.mark.parametrize("name", TABLES)

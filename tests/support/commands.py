@@ -69,6 +69,7 @@ class Told(msgspec.Struct, frozen=True):
     batch: int = 1_000
     decisions: list[DecisionTold] = msgspec.field(default_factory=list)
     start: int = 0
+    everything: bool = False
 
 
 def _give(store: cp.Store, told: Told) -> object:
@@ -131,6 +132,9 @@ _ACTIONS: Final[Mapping[str, Callable[[cp.Store, Told], object]]] = {
     "log": lambda store, told: list(store.audit.log(told.start)),
     "verify": lambda store, _: store.audit.verify(),
     "check": lambda store, _: store.check(),
+    "compact": lambda store, told: store.upkeep.compact(everything=told.everything),
+    "step": lambda store, _: store.upkeep.step(),
+    "retention": lambda store, _: store.upkeep.run_retention(attended=True),
 }
 
 

@@ -17,6 +17,7 @@ from typing import Self
 
 import consentprofile as cp
 from tests.support.commands import Command, Json, execute
+from tests.support.shapes import arrange_small
 from tests.support.stores import SetClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,6 +143,7 @@ def _crash(command: Mapping[str, object], clock: SetClock) -> int:
 
 def serve() -> None:
     """Answer commands until the input ends."""
+    arrange_small()
     clock = SetClock()
     store: cp.Store | None = None
     for line in sys.stdin:

@@ -12,7 +12,7 @@ import pytest
 from consentprofile.errors import ProofRefused
 from consentprofile.tlog.certificate import Certificate, Kind, certify, open_certificate, reference_matches, state
 from consentprofile.tlog.checkpoint import Checkpoint, sign_checkpoint
-from consentprofile.tlog.leaf import Fact, Leaf, Operation
+from consentprofile.tlog.leaf import VERSION, Fact, Leaf, Operation
 from consentprofile.tlog.merkle import Frontier, leaf_hash
 from consentprofile.tlog.note import SignBytes, VerifierKey, to_base64
 from consentprofile.tlog.proof import inclusion_proof
@@ -32,7 +32,7 @@ def leaf(
     facts: tuple[Fact, ...] = (("key-id", sha256(bytes([sequence])).digest()[:16]),)
     if reference is not None:
         facts += (("reference", reference),)
-    return Leaf(0, sequence, hour, operation, purpose, "officer", bytes(32), facts)
+    return Leaf(VERSION, sequence, hour, operation, purpose, "officer", bytes(32), facts)
 
 
 LEAVES: Final = (
@@ -44,7 +44,7 @@ LEAVES: Final = (
     leaf(5, Operation.CONSENT_INVALIDATED, reference=None),
     leaf(6, Operation.ERASED, "support", reference=None),
     leaf(7, Operation.ERASED, "support", hour=HOUR + 1),
-    Leaf(0, 8, HOUR + 1, Operation.ERASED, "support", "officer", bytes(32), ()),
+    Leaf(VERSION, 8, HOUR + 1, Operation.ERASED, "support", "officer", bytes(32), ()),
 )
 ERASED: Final = (1, 2, 3)
 

@@ -43,7 +43,7 @@ def test_what_is_suppressed_or_in_grace_is_held_and_therefore_shown(scene: Scene
     shown = scene.store.access(ACCOUNT).compartments["marketing"]
     assert (shown.in_force, shown.profile.events) == (False, 1)
     scene.clock.move(days=10)
-    scene.store.expire_consents(attended=True)
+    scene.store.upkeep.expire_consents(attended=True)
     assert scene.store.access(ACCOUNT).compartments == {}
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.usecases.scene import ACCOUNT, PURPOSES, Scene, event
 
+INSERT = "INSERT INTO block (slot, arrival, generation, sealed)"
+
 
 def lived_in(scene: Scene) -> None:
     scene.give(*PURPOSES)
@@ -41,10 +43,10 @@ def test_it_says_what_it_cannot_know(scene: Scene) -> None:
 def test_one_flipped_bit_in_a_sealed_row_is_found(scene: Scene, table: str) -> None:
     lived_in(scene)
     with closing(sqlite3.connect(scene.folder / "store" / "data.db")) as data, data:
-        (row, sealed) = data.execute(f"SELECT rowid, sealed FROM {table}").fetchone()
+        (sealed,) = data.execute(f"SELECT sealed FROM {table}").fetchone()
         broken = bytearray(sealed)
         broken[-1] ^= 1
-        data.execute(f"UPDATE {table} SET sealed = ? WHERE rowid = ?", (bytes(broken), row))
+        data.execute(f"UPDATE {table} SET sealed = ? WHERE sealed = ?", (bytes(broken), sealed))
     report = scene.store.check(repair=True)
     (finding,) = report.findings
     assert not report.is_clean
@@ -60,7 +62,7 @@ def test_rows_that_a_restored_copy_brought_back_are_purged_and_no_others(scene: 
         copies = data.execute("SELECT slot, generation, sealed FROM block").fetchall()
     scene.store.withdraw_consent(ACCOUNT, ["support", "marketing"])
     for copy in copies:
-        tamper(scene, "INSERT INTO block (slot, generation, sealed) VALUES (?, ?, ?)", *copy)
+        tamper(scene, f"{INSERT} VALUES (?, 77, ?, ?)", *copy)
     report = scene.store.check()
     assert [(finding.where, finding.repaired) for finding in report.findings] == [("block", False)]
     assert "destroyed" in report.findings[0].what
@@ -73,8 +75,8 @@ def test_rows_that_a_restored_copy_brought_back_are_purged_and_no_others(scene: 
 
 def test_rows_from_elsewhere_are_told_apart_and_left_alone(scene: Scene) -> None:
     lived_in(scene)
-    tamper(scene, "INSERT INTO block (slot, generation, sealed) SELECT slot, generation + 9, sealed FROM block LIMIT 1")
-    tamper(scene, "INSERT INTO block (slot, generation, sealed) SELECT 999999, 0, sealed FROM block LIMIT 1")
+    tamper(scene, f"{INSERT} SELECT slot, 77, generation + 9, sealed FROM block LIMIT 1")
+    tamper(scene, f"{INSERT} SELECT 999999, 0, 0, sealed FROM block LIMIT 1")
     (finding,) = scene.store.check(repair=True).findings
     assert (finding.where, finding.repaired) == ("block", False)
     assert "elsewhere" in finding.what
@@ -84,7 +86,7 @@ def test_rows_from_elsewhere_are_told_apart_and_left_alone(scene: Scene) -> None
 def test_a_row_under_another_accounts_slot_does_not_open(scene: Scene) -> None:
     lived_in(scene)
     scene.give(account="acct-18")
-    tamper(scene, "UPDATE block SET slot = (SELECT max(slot) FROM account)")
+    tamper(scene, "UPDATE block SET arrival = 70 + slot, slot = (SELECT max(slot) FROM account)")
     assert not scene.store.check().is_clean
 
 

@@ -70,7 +70,7 @@ def in_grace(scene: Scene) -> None:
 def expired(scene: Scene) -> None:
     in_grace(scene)
     scene.clock.move(days=7)
-    scene.store.expire_consents(attended=True)
+    scene.store.upkeep.expire_consents(attended=True)
 
 
 Act = Callable[[Scene], dict[str, cp.Consent]]
@@ -220,7 +220,7 @@ def test_in_grace_the_key_lives_but_opens_nothing_to_readers_and_new_consent_has
     give(scene)
     scene.store.record(event(at=NOW))
     scene.clock.move(days=366)
-    assert scene.store.expire_consents(attended=True).dying == 0
+    assert scene.store.upkeep.expire_consents(attended=True).dying == 0
     give(scene)
     (first, second) = scene.key_ids(*MINTED)
     assert first != second
@@ -233,8 +233,8 @@ def test_in_grace_the_key_lives_but_opens_nothing_to_readers_and_new_consent_has
 def test_after_grace_the_key_is_destroyed(scene: Scene) -> None:
     give(scene)
     scene.clock.move(days=372)
-    assert scene.store.plan_expiry().purposes == {"support": 1}
-    assert scene.store.expire_consents(attended=True).dying == 1
+    assert scene.store.upkeep.plan_expiry().purposes == {"support": 1}
+    assert scene.store.upkeep.expire_consents(attended=True).dying == 1
     assert scene.key_ids("consent-expired") == scene.key_ids("consent-given")
     assert scene.state().state == "expired"
     assert history(scene.state())[-1] == ("expire", "expired")
@@ -245,7 +245,7 @@ def test_unattended_destruction_stops_where_it_is_implausible(scene: Scene) -> N
     give(scene)
     scene.clock.move(days=4000)
     with pytest.raises(cp.DestructionStopped):
-        scene.store.expire_consents()
+        scene.store.upkeep.expire_consents()
     assert scene.key_ids("consent-expired") == []
 
 

@@ -73,7 +73,7 @@ def change(scene: Scene, file: str, statement: str, *parameters: object) -> int:
 
 def expire(scene: Scene) -> object:
     scene.clock.move(days=400)
-    return scene.store.expire_consents(attended=True)
+    return scene.store.upkeep.expire_consents(attended=True)
 
 
 def release(scene: Scene) -> object:

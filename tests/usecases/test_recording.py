@@ -10,6 +10,7 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.model.event import Value
+from consentprofile.usecases import recording
 from tests.usecases.scene import ACCOUNT, NOW, PURPOSES, Scene, event
 
 RECORDED, NO_CONSENT = cp.Outcome.RECORDED, cp.Outcome.NO_CONSENT
@@ -274,6 +275,48 @@ def test_a_bad_event_is_one_typed_error_that_repeats_nothing_and_records_nothing
 def test_an_event_up_to_five_minutes_ahead_is_taken(scene: Scene) -> None:
     scene.give()
     assert scene.store.record(event(at=NOW + timedelta(seconds=300)))["support"] is RECORDED
+
+
+# ---- several at once ----------------------------------------------------------------------------
+
+
+def test_several_single_events_in_one_transaction_are_answered_one_by_one_and_have_one_leaf(scene: Scene) -> None:
+    scene.give("support", "planning")
+    scene.give("marketing", account="acct-18")
+    session, first = scene.store._session, len(scene.leaves())
+    events = [event("login", id="e-1"), event("purchase", account="acct-18"), event("login", id="e-1"), event("logout")]
+    accepted = [recording.check(session, one) for one in events]
+    assert recording.record_together(session, accepted) == [scene.store.record(one) for one in events]
+    leaf = scene.leaves()[first]
+    assert (leaf.operation, leaf.facts["events"], len(scene.leaves()) - first) == ("recorded", 4, 5)
+    assert len(scene.events() or []) == 3  # e-1 once, and the logout twice
+    assert recording.record_together(session, []) == []
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_check_refuses_what_recording_refuses_in_the_same_words(scene: Scene, bad: cp.Event) -> None:
+    with pytest.raises((cp.InvalidEvent, cp.InvalidAccount)) as recorded:
+        scene.store.record(bad)
+    with pytest.raises(type(recorded.value)) as checked:
+        recording.check(scene.store._session, bad)
+    assert str(checked.value) == str(recorded.value)
+    assert SECRET not in "".join(traceback.format_exception(checked.value)) + repr(checked.value)
+
+
+def test_a_check_goes_by_the_log_where_the_clock_was_set_back(scene: Scene) -> None:
+    scene.give()
+    scene.clock.move(hours=-3)
+    session, later = scene.store._session, event(at=NOW.replace(minute=4))
+    assert recording.record_together(session, [recording.check(session, later)])[0]["support"] is (
+        cp.Outcome.BEFORE_CONSENT
+    )
+    with pytest.raises(cp.InvalidEvent):
+        recording.check(session, event(at=NOW))
+
+
+def test_what_was_accepted_does_not_show_itself(scene: Scene) -> None:
+    accepted = recording.check(scene.store._session, event(id=SECRET))
+    assert SECRET not in repr(accepted) + str(accepted)
 
 
 # ---- many ---------------------------------------------------------------------------------------

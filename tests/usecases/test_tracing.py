@@ -162,7 +162,7 @@ def test_a_trail_stays_in_the_days_of_grace(scene: Scene) -> None:
     read(scene, "marketing")
     assert [trace[1] for trace in asked(scene)] == ["read"]
     scene.clock.move(days=10)
-    scene.store.expire_consents(attended=True)
+    scene.store.upkeep.expire_consents(attended=True)
     assert [trace[1] for trace in asked(scene)] == ["audit-read"]
 
 

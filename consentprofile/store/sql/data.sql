@@ -13,14 +13,29 @@ CREATE TABLE policy (
     text   BLOB    NOT NULL
 ) STRICT;
 
--- Events of one compartment and one calendar month, sealed under its key.
+-- Blocks as they arrive, each events of one compartment sealed under its key, until compaction moves them into runs.
+-- Clustered by slot, so that an arrival dirties one page; arrival tells the blocks of one slot apart.
 CREATE TABLE block (
-    id         INTEGER PRIMARY KEY,
     slot       INTEGER NOT NULL,
+    arrival    INTEGER NOT NULL,
     generation INTEGER NOT NULL,
-    sealed     BLOB    NOT NULL
+    sealed     BLOB    NOT NULL,
+    PRIMARY KEY (slot, arrival)
+) STRICT, WITHOUT ROWID;
+
+-- Sorted runs of blocks. target: the run that this one is being merged into, where it is.
+CREATE TABLE run (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 8388607),
+    level  INTEGER NOT NULL CHECK (level >= 0),
+    target INTEGER
 ) STRICT;
-CREATE INDEX block_slot ON block (slot);
+
+-- Blocks of a run, packed in the order of their slots: about half a page of them, and all that the run has of a slot.
+-- id: the run's number * 2^40 + the first slot, so that a slot is found with one search for each run.
+CREATE TABLE pack (
+    id   INTEGER PRIMARY KEY,
+    body BLOB    NOT NULL
+) STRICT;
 
 -- The proof of consent decisions, sealed under the account's evidence key. Append-only.
 CREATE TABLE evidence (

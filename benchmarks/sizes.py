@@ -1,0 +1,157 @@
+"""How much work there is: the named sizes of one harness, and which parts each of them runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from benchmarks.peers import BY_INDEX, COMMON, EVERY, FERNET, INDEX, PLAIN, TUNED
+
+DEFAULT_PARTS: Final = (
+    "load", "shapes", "single", "reads", "acts", "import", "upkeep", "processes", "threads", "start", "log",
+)  # fmt: skip
+LARGE_PARTS: Final = ("load", "long")
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Events recorded beside peers."""
+
+    events: int
+    batch: int
+    """Events in a transaction."""
+    stretch: int
+    """Events that one of those compared takes before the next has its turn."""
+    rounds: int
+    """How often it is done from the beginning."""
+    peers: tuple[str, ...] = EVERY
+    workers: tuple[int, ...] = (0, 1)
+    """What we are measured with: without and with processes that seal."""
+    reach: bool = False
+    """Whether a release is made of the last round."""
+    key: str = ""
+    """What goals call it."""
+
+
+class Long(msgspec.Struct, frozen=True, kw_only=True):
+    """A load of ours alone, in a process of its own, in windows."""
+
+    events: int
+    accounts: int
+    batch: int
+    window: int
+    stretch: int
+    """Events that lie ready before they are recorded: what the harness itself holds."""
+    workers: tuple[int, ...]
+    key: str
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """One named size."""
+
+    name: str
+    parts: tuple[str, ...]
+    accounts: int
+    loads: tuple[Load, ...]
+    long: Long | None = None
+    rounds: int = 2
+    """How often other long work is done from the beginning."""
+    filled: int = 4_000
+    """Events that lie in the store and in each peer before single calls are measured."""
+    singles: int = 20
+    """Single events and reads, each a sample."""
+    acts: int = 5
+    """Consents given, consents withdrawn, openings, each a sample."""
+    erasures: int = 2
+    erased_events: int = 20
+    small_accounts: int = 50
+    """Accounts of the small store beside which erasing in the large one is shown."""
+    readers: int = 4
+    read_events: tuple[int, ...] = (10, 100)
+    cold: int = 2
+    """Fresh processes that read, for each number of events."""
+    shape_events: int = 1_000
+    shape_accounts: int = 300
+    sessions: int | None = 1_000
+    """Rows of the file of sessions; None for all of them."""
+    compacted: int = 3_000
+    """Events that are compacted."""
+    retention_accounts: int = 100
+    retention_events: int = 10
+    """Events of each account, in the store whose retention is run."""
+    writers: int = 4
+    writer_events: int = 400
+    threads: int = 16
+    thread_events: int = 5
+    """Events of each thread."""
+    starts: int = 1
+    """Processes started, of each kind."""
+    log_lengths: tuple[int, ...] = (300, 600)
+
+
+QUICK: Final = Size(
+    name="quick",
+    parts=(*DEFAULT_PARTS, "long"),
+    accounts=300,
+    loads=(
+        Load(events=2_000, batch=200, stretch=500, rounds=1, reach=True),
+        Load(events=2_000, batch=1_000, stretch=1_000, rounds=1, workers=(0,), peers=(PLAIN, COMMON)),
+    ),
+    long=Long(events=3_000, accounts=300, batch=500, window=1_000, stretch=500, workers=(0,), key=""),
+)
+"""Seconds. Its figures mean nothing; it shows that everything runs."""
+
+DEFAULT: Final = Size(
+    name="default",
+    parts=DEFAULT_PARTS,
+    accounts=1_000_000,
+    loads=(
+        Load(
+            events=10_000, batch=1_000, stretch=1_000, rounds=3, workers=(0,),
+            peers=(PLAIN, INDEX, COMMON, TUNED, FERNET),
+        ),
+        Load(events=1_000_000, batch=1_000, stretch=100_000, rounds=2, reach=True, key="1m"),
+        Load(
+            events=1_000_000, batch=10_000, stretch=100_000, rounds=1, peers=(PLAIN, INDEX, COMMON, TUNED, FERNET),
+            key="1m10",
+        ),
+    ),
+    filled=1_000_000, singles=2_000, acts=200, erasures=20, erased_events=1_000, small_accounts=1_000, readers=100,
+    read_events=(10, 100, 1_000), cold=10, shape_events=200_000, shape_accounts=100_000, sessions=None,
+    compacted=1_000_000, retention_accounts=100_000, retention_events=10, writer_events=100_000, thread_events=100,
+    starts=15, log_lengths=(10_000, 100_000, 1_000_000),
+)  # fmt: skip
+"""Ten thousand and a million events."""
+
+LARGE: Final = Size(
+    name="large",
+    parts=LARGE_PARTS,
+    accounts=1_000_000,
+    loads=(
+        Load(events=5_000_000, batch=1_000, stretch=250_000, rounds=1, peers=(PLAIN, COMMON), key="5m"),
+    ),
+    long=Long(
+        events=20_000_000, accounts=1_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(0, 1), key="20m"
+    ),
+)  # fmt: skip
+"""Five million beside SQLCipher and plain append, twenty million alone."""
+
+HUGE: Final = Size(
+    name="huge",
+    parts=("long",),
+    accounts=5_000_000,
+    loads=(),
+    long=Long(
+        events=100_000_000, accounts=5_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(1,), key="100m"
+    ),
+)
+"""A hundred million once."""
+
+SIZES: Final = {size.name: size for size in (QUICK, DEFAULT, LARGE, HUGE)}
+SINGLE_PEERS: Final = BY_INDEX
+"""Whom single calls are measured against."""
+
+
+def told(number: int) -> str:
+    """A number of events or accounts in words, where words are shorter."""
+    return f"{number // 1_000_000} million" if number >= 1_000_000 and number % 1_000_000 == 0 else f"{number:,}"

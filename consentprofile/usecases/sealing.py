@@ -1,0 +1,255 @@
+"""Sealing: accepted events become sealed blocks of the compartments that are in force, and of no other.
+
+What lies between the caller's events and the rows of a transaction. :func:`accept_many` checks events, :func:`offers`
+looks up, under the writer lock, which compartments of their accounts are in force, and a :class:`Sealer` does the rest:
+it minimizes, opens the key of a compartment when an event goes into it, seals the block, and puts the key down before
+it takes up the next. What a purpose may not keep of an event never reaches a block. From looking up on, it may all be
+done in another process (:mod:`consentprofile.usecases.sealing_crew`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from consentprofile.crypto.binding import RecordType
+from consentprofile.crypto.keys import SlotKey
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.crypto.slots import Slot
+from consentprofile.crypto.tags import SHORT_BYTES, CompartmentSecret
+from consentprofile.errors import InputError, InvalidEvent
+from consentprofile.model import block
+from consentprofile.model.calendar import Calendar
+from consentprofile.model.event import Event, Outcome
+from consentprofile.model.policy import Policy, Precision
+from consentprofile.model.projection import Checked, Projector
+from consentprofile.store.ports import Keyring, SealedRow
+from consentprofile.usecases.session import Session
+
+CHUNK: Final = 250
+"""Events whose accounts are looked up together."""
+
+Counts: TypeAlias = dict[tuple[str, Outcome], int]
+"""How often, by purpose and outcome."""
+
+Entry: TypeAlias = tuple[str | None, Checked]
+"""An event that the policy declares: the id it was given, and what else of it there is."""
+
+Account: TypeAlias = tuple[bytes, list[Entry]]
+"""The events of one account, by its tag."""
+
+Suppressed: TypeAlias = dict[bytes, list[int]]
+"""The numbers of the purposes that are switched off, by tag."""
+
+
+class Accepted(NamedTuple):
+    """An event that the policy declares, of an account that can be one; its consent has not been looked at."""
+
+    tag: bytes
+    entry: Entry
+
+    def __repr__(self) -> str:
+        return "<Accepted, contents withheld>"
+
+
+class Wrapped(NamedTuple):
+    """A compartment in force: its slot, what binds its key to its terms, and whether its purpose is switched off."""
+
+    slot: Slot
+    terms: bytes
+    suppressed: bool
+
+
+class Offer(NamedTuple):
+    """Events of one account, and its compartments in force, by the number of the purpose."""
+
+    compartments: dict[int, Wrapped]
+    events: list[Entry]
+
+    def __repr__(self) -> str:
+        return "<Offer, contents withheld>"
+
+
+class Unwrap(Protocol):
+    """What opens the key of a compartment."""
+
+    def __call__(self, slot: Slot, *, purpose: str, terms: bytes) -> SlotKey:
+        """The key. Raises :class:`CorruptRecord`, :class:`DestroyedKey`."""
+        ...
+
+
+class _Rule(NamedTuple):
+    """One purpose while a batch is sealed; ``said`` counts what it said."""
+
+    name: str
+    number: int
+    oldest: int
+    precision: Precision
+    said: dict[Outcome, int]
+
+
+class Rules(NamedTuple):
+    """A policy as sealing needs it: under its number, with the numbers of its purposes."""
+
+    policy: Policy
+    number: int
+    projector: Projector
+    calendar: Calendar
+    purposes: dict[str, int]
+
+
+class Sealer:
+    """Seals events at one time. It reads no file and no clock."""
+
+    def __init__(self, rules: Rules, unwrap: Unwrap, now: int) -> None:
+        policy, self._policy, self._projector, self._calendar, numbers = rules
+        self._unwrap = unwrap
+        kept_from = rules.calendar.kept_from
+        self._rules = [
+            _Rule(name, numbers[name], kept_from(now, purpose.retention_months), purpose.precision, {})
+            for name, purpose in policy.purposes.items()
+        ]
+
+    @property
+    def counts(self) -> Counts:
+        """How often each purpose has said what so far."""
+        return {(rule.name, outcome): count for rule in self._rules for outcome, count in rule.said.items()}
+
+    def seal(self, offers: Iterable[Offer], answers: list[Outcome] | None = None) -> list[SealedRow]:
+        """The blocks of the events that were taken, one for each compartment that took any.
+
+        ``answers``, where given, is extended by what each purpose says, in the order of the policy, to each event of
+        its account. Raises :class:`CorruptRecord` for a slot that is not as it was written.
+        """
+        rows: list[SealedRow] = []
+        for compartments, events in offers:
+            for name, number, oldest, precision, said in self._rules:
+                wrapped = compartments.get(number)
+                key: SlotKey | None = None
+                packed: list[block.Packed] = []
+                for identity, checked in events:
+                    outcome, values = self._judge(name, oldest, wrapped, checked)
+                    if values is not None and wrapped is not None:
+                        if key is None:
+                            key = self._unwrap(wrapped.slot, purpose=name, terms=wrapped.terms)
+                        packed.append(self._pack(key.secret, identity, checked, values, precision))
+                    said[outcome] = said.get(outcome, 0) + 1
+                    if answers is not None:
+                        answers.append(outcome)
+                if key is not None:
+                    sealed = key.seal(RecordType.BLOCK, block.encode(self._policy, packed))
+                    rows.append(SealedRow(key.slot, key.generation, sealed))
+        return rows
+
+    def _judge(
+        self, purpose: str, oldest: int, wrapped: Wrapped | None, checked: Checked
+    ) -> tuple[Outcome, list[tuple[int, int | bool | str]] | None]:
+        """What the purpose says to the event, and what it keeps of it."""
+        if wrapped is None:
+            return Outcome.NO_CONSENT, None
+        if wrapped.suppressed:
+            return Outcome.SUPPRESSED, None
+        values = self._projector.project(purpose, checked)
+        if values is None:
+            return Outcome.NOT_COLLECTED, None
+        if checked.at < wrapped.slot.header.since:
+            return Outcome.BEFORE_CONSENT, None
+        if checked.at < oldest:
+            return Outcome.PAST_RETENTION, None
+        return Outcome.RECORDED, values
+
+    def _pack(
+        self,
+        secret: CompartmentSecret,
+        identity: str | None,
+        checked: Checked,
+        values: list[tuple[int, int | bool | str]],
+        precision: Precision,
+    ) -> block.Packed:
+        # Without an id every call is an event of its own: a random id makes it one, and lets the fold drop copies of a
+        # block that somebody put back.
+        stored = random_bytes(SHORT_BYTES) if identity is None else secret.event(identity)
+        packed: block.Packed = [stored, self._calendar.floor(checked.at, precision), checked.kind]
+        tokens = self._projector.tokens
+        for number, value in values:
+            packed.append(number)
+            packed.append(secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
+        return packed
+
+
+# ---- with a session -----------------------------------------------------------------------------
+
+
+def sealer(session: Session, now: int) -> Sealer:
+    """What seals under the session's policy, with its keys, in this process."""
+    return Sealer(rules(session), session.keys.unwrap, now)
+
+
+def rules(session: Session) -> Rules:
+    """The policy in force."""
+    return Rules(session.policy, session.policy_number, session.projector, session.calendar, session.purpose_numbers)
+
+
+def accept(session: Session, event: Event, now: int) -> Accepted:
+    """Check an event at ``now``. Raises :class:`InvalidEvent` or :class:`InvalidAccount`."""
+    checked = session.projector.check(event, now)
+    return Accepted(session.tag(event.account), (event.id, checked))
+
+
+def accept_many(session: Session, events: Sequence[Event], now: int, *, first: int, committed: int) -> list[Account]:
+    """Check events, of which the first stands at ``first`` in the caller's iterable; what was accepted, by account.
+
+    Raises :class:`InvalidEvent` for the first that cannot be taken, with its index and what is ``committed``.
+    """
+    taken: dict[bytes, list[Entry]] = {}
+    check, tag_of = session.projector.check, session.tag
+    done = 0
+    try:
+        for event in events:
+            entry = (event.id, check(event, now))
+            tag = tag_of(event.account)
+            if tag in taken:
+                taken[tag].append(entry)
+            else:
+                taken[tag] = [entry]
+            done += 1
+    except InputError as error:
+        raise InvalidEvent(str(error), index=first + done, committed=committed) from None
+    return list(taken.items())
+
+
+def offers(
+    keyring: Keyring, bound: Callable[[int], bytes], accounts: Sequence[Account], suppressed: Suppressed, now: int
+) -> list[Offer]:
+    """The events of each account with its compartments in force, their keys wrapped.
+
+    ``bound`` answers what binds a key to the terms with a number. The caller holds the writer lock, or works for
+    somebody who does. Raises :class:`CorruptRecord`.
+    """
+    is_in_force = Session.is_in_force
+    found = keyring.compartments_of_many([tag for tag, _ in accounts])
+    made = []
+    for tag, events in accounts:
+        switched_off = suppressed.get(tag, ())
+        compartments: dict[int, Wrapped] = {}
+        for slot in found.get(tag, ()):
+            if is_in_force(slot, now):
+                header = slot.header
+                number = header.purpose
+                compartments[number] = Wrapped(slot, bound(header.terms), number in switched_off)
+        made.append(Offer(compartments, events))
+    return made
+
+
+def offered(session: Session, accounts: Sequence[Account], now: int) -> list[Offer]:
+    """As :func:`offers`, for a session."""
+    suppressed = suppressed_of(session, accounts)
+    return offers(session.ground.keyring, session.bound, accounts, suppressed, now)
+
+
+def suppressed_of(session: Session, accounts: Sequence[Account]) -> Suppressed:
+    """The numbers of the purposes that are switched off, by tag. Mostly nobody is suppressed, and it costs nothing."""
+    if not session.ground.keyring.has_suppressions():
+        return {}
+    numbers = session.purpose_numbers
+    return {tag: [numbers[name] for name in session.suppressed_purposes(tag)] for tag, _ in accounts}

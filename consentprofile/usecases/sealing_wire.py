@@ -1,0 +1,64 @@
+"""What a store and its sealing workers say to each other: frames over one socket that has no name.
+
+A frame is its length (``u32``, big-endian) and MessagePack. The store says a :class:`Setup` once, then a
+:class:`Parcel` at a time; the worker answers ``true`` when it is ready, and for each parcel, in order, a
+:class:`Sealed`, or ``nil`` where it could not: then the store does the parcel itself and learns why. So no error
+crosses, and nothing personal with it.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import msgspec
+
+from consentprofile.model.event import Outcome
+from consentprofile.model.withheld import Withheld
+from consentprofile.store.ports import SealedRow
+from consentprofile.usecases.sealing import Account, Suppressed
+
+LENGTH: Final = struct.Struct(">I")
+
+
+class Setup(Withheld, frozen=True, array_like=True):
+    """What a worker holds: the policy, and the purpose keys. No root, index, signing, officer or import key.
+
+    ``directory`` is where the keyring lies, ``store`` the store's id.
+    """
+
+    directory: str
+    store: bytes
+    policy: bytes
+    policy_number: int
+    purposes: dict[str, int]
+    keys: dict[str, bytes]
+
+
+class Parcel(Withheld, frozen=True, array_like=True):
+    """Events of some accounts, to be sealed at ``now``; accounts are tags in it."""
+
+    now: int
+    accounts: list[Account]
+    suppressed: Suppressed
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """The blocks of a parcel, and how often each purpose said what."""
+
+    rows: list[SealedRow]
+    counts: list[tuple[str, Outcome, int]]
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+parcels: Final = msgspec.msgpack.Decoder(Parcel)
+setups: Final = msgspec.msgpack.Decoder(Setup)
+answers: Final = msgspec.msgpack.Decoder(bool | Sealed | None)
+
+
+def frame(value: object) -> bytearray:
+    """The bytes of a frame."""
+    buffer = bytearray(LENGTH.size)
+    _encoder.encode_into(value, buffer, LENGTH.size)
+    LENGTH.pack_into(buffer, 0, len(buffer) - LENGTH.size)
+    return buffer
