@@ -139,10 +139,10 @@ LARGE: Final = Size(
 HUGE: Final = Size(
     name="huge",
     parts=("long",),
-    accounts=5_000_000,
+    accounts=1_000_000,
     loads=(),
     long=Long(
-        events=100_000_000, accounts=5_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(1,), key="100m"
+        events=100_000_000, accounts=1_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(1,), key="100m"
     ),
 )
 """A hundred million once."""

@@ -10,7 +10,7 @@ the position of the digest in ``tokens``. An event without fields has three elem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -97,25 +97,42 @@ class Codebook:
 
         Raises :class:`CorruptRecord` for positions that the policy or the block does not have.
         """
-        names, vocabularies = self._names, self._pairs
+        return self.read_all((packed,), tokens)[0]
+
+    def read_all(self, events: Iterable[Packed], tokens: Sequence[bytes] = ()) -> list[Recorded]:
+        """As :meth:`read`, for events of one block: mostly they repeat a few combinations of values."""
+        kinds = self._kinds
+        met: dict[tuple[int | bool | bytes, ...], tuple[tuple[str, Value], ...]] = {}
+        read: list[Recorded] = []
         try:
-            pairs: list[tuple[str, Value]] = []
-            for index in range(3, len(packed), 2):
-                number: int = packed[index]  # type: ignore[assignment]  # another type raises TypeError below
-                value = packed[index + 1]
-                words = vocabularies[number]
-                if words is not None:
-                    pairs.append(words[value])  # type: ignore[index]
-                elif type(value) is bytes:
-                    pairs.append((names[number], value.hex()))
-                elif number in self._tokens:
-                    pairs.append((names[number], tokens[value].hex()))  # type: ignore[index]
-                else:
-                    pairs.append((names[number], value))  # type: ignore[arg-type]
-            pairs.sort()
-            return Recorded(packed[1], self._kinds[packed[2]], tuple(pairs), packed[0])  # type: ignore[index, arg-type]
+            for packed in events:
+                values = tuple(packed[3:])
+                fields = met.get(values)
+                if fields is None:
+                    fields = met[values] = self._fields(values, tokens)
+                read.append(Recorded(packed[1], kinds[packed[2]], fields, packed[0]))  # type: ignore[index, arg-type]
         except (IndexError, TypeError):
             raise CorruptRecord("a block does not fit the policy that it names; run `consentprofile check`") from None
+        return read
+
+    def _fields(self, values: tuple[int | bool | bytes, ...], tokens: Sequence[bytes]) -> tuple[tuple[str, Value], ...]:
+        """The pairs of names and words behind those of positions and values, in the order of the names."""
+        names, vocabularies = self._names, self._pairs
+        pairs: list[tuple[str, Value]] = []
+        for index in range(0, len(values), 2):
+            number: int = values[index]  # type: ignore[assignment]  # another type raises TypeError below
+            value = values[index + 1]
+            words = vocabularies[number]
+            if words is not None:
+                pairs.append(words[value])  # type: ignore[index]
+            elif type(value) is bytes:
+                pairs.append((names[number], value.hex()))
+            elif number in self._tokens:
+                pairs.append((names[number], tokens[value].hex()))  # type: ignore[index]
+            else:
+                pairs.append((names[number], value))  # type: ignore[arg-type]
+        pairs.sort()
+        return tuple(pairs)
 
     def plain(self, packed: Packed, tokens: Sequence[bytes]) -> Packed:
         """The event with every token written out, as :func:`encode` takes it. Raises :class:`CorruptRecord`."""

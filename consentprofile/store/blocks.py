@@ -126,7 +126,8 @@ class Blocks:
     def shrink(self, pages: int) -> bool:
         """Give up to ``pages`` free pages of ``data.db`` back to the file system; whether there may be more."""
         before = self._free_pages()
-        self._db.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+        for _ in range(min(pages, before)):  # Python's module stops this pragma after one page, whatever it is told
+            self._db.execute("PRAGMA incremental_vacuum(1)")
         return 0 < self._free_pages() < before
 
     def _free_pages(self) -> int:

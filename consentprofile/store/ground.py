@@ -11,25 +11,45 @@ from pathlib import Path
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
 from consentprofile.store import migrations
-from consentprofile.store.blocks import Blocks, rows_of
+from consentprofile.store.blocks import Blocks
 from consentprofile.store.files import DATA, KEYS, Durability, Files
 from consentprofile.store.heads import Heads, Nodes
-from consentprofile.store.keyring import Keyring
+from consentprofile.store.keyring import Keyring, Standing
 from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
-from consentprofile.store.rows import TABLES, Rows
+from consentprofile.store.rows import BLOCK, TABLES, Rows, RowTable
 from consentprofile.store.tables import Counters, DataFile, Releases
 
 
 class Ground:
-    """The files of one open store, and the tables over them.
+    """The files of one open store, and the tables over them, which are made anew when a fork replaces connections."""
 
-    The tables find their connections anew at each use, because a fork replaces them.
-    """
+    keyring: Keyring
+    """The keyring's tables."""
+    log: Log
+    """The audit log and the actor book."""
+    heads: Heads
+    """The signed heads of the log."""
+    nodes: Nodes
+    """The nodes of the log's tree."""
+    data_file: DataFile
+    """The identity of ``data.db`` and the accepted policies."""
+    counters: Counters
+    """The counters of recording."""
+    releases: Releases
+    """The releases."""
 
     def __init__(self, path: Path, *, wait: float, durability: Durability) -> None:
-        self.files = Files(path, wait=wait, durability=durability)
+        self.files = Files(path, wait=wait, durability=durability, opened=self._lay)
         self.pending = PendingWork(self.files)
+
+    def _lay(self, files: Files) -> None:
+        """Put the tables over the connections of ``files``."""
+        self.keyring = Keyring(files.keys)
+        data = files.data
+        self.log, self.heads, self.nodes = Log(data), Heads(data), Nodes(data)
+        self.data_file, self.counters, self.releases = DataFile(data), Counters(data), Releases(data)
+        self._few = {table: RowTable(data, table) for table in TABLES if table != BLOCK}
 
     def require_agreement(self) -> None:
         """Raise :class:`CorruptRecord` where the two files belong to different stores."""
@@ -41,44 +61,9 @@ class Ground:
         """The store's directory."""
         return self.files.path
 
-    @property
-    def keyring(self) -> Keyring:
-        """The keyring's tables."""
-        return Keyring(self.files.keys)
-
-    @property
-    def log(self) -> Log:
-        """The audit log and the actor book."""
-        return Log(self.files.data)
-
-    @property
-    def heads(self) -> Heads:
-        """The signed heads of the log."""
-        return Heads(self.files.data)
-
-    @property
-    def nodes(self) -> Nodes:
-        """The nodes of the log's tree."""
-        return Nodes(self.files.data)
-
-    @property
-    def data_file(self) -> DataFile:
-        """The identity of ``data.db`` and the accepted policies."""
-        return DataFile(self.files.data)
-
-    @property
-    def counters(self) -> Counters:
-        """The counters of recording."""
-        return Counters(self.files.data)
-
-    @property
-    def releases(self) -> Releases:
-        """The releases."""
-        return Releases(self.files.data)
-
     def rows(self, table: str) -> Rows:
         """One of the kinds of sealed rows."""
-        return rows_of(self.files.data, table)
+        return self.blocks if table == BLOCK else self._few[table]
 
     @property
     def blocks(self) -> Blocks:
@@ -106,6 +91,15 @@ class Ground:
                             yield
                         return
                 self.pending.finish()
+
+    def standing(self, tag: bytes) -> Standing:
+        """What the keyring says of one account, with everything that others left pending finished first.
+
+        The caller holds the writer lock, so it stays true until that is given back.
+        """
+        while (found := self.keyring.standing(tag)).pending:
+            self.pending.finish()
+        return found
 
     def purge_below(self, slot: int, generation: int) -> None:
         """Drop every sealed row of a slot whose key has died. Housekeeping, inside the caller's transaction."""

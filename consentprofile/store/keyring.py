@@ -29,6 +29,11 @@ _COMPARTMENTS: Final = (
     f"WHERE tag IN ({', '.join('?' * _AT_ONCE)}) AND place >= {FIRST_PURPOSE_PLACE}"
 )
 
+_STANDING: Final = (
+    "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, place, slot, record "
+    f"FROM keyring LEFT JOIN directory ON tag = ? AND place >= {FIRST_PURPOSE_PLACE} LEFT JOIN slot ON number = slot"
+)
+
 
 class Terms(NamedTuple):
     """What a consent was given under."""
@@ -44,6 +49,19 @@ class Terms(NamedTuple):
     def bound(self) -> bytes:
         """What binds a wrapped key to its terms: SHA-256 of their canonical bytes."""
         return canonical.digest(canonical.pack(self))
+
+
+class Standing(NamedTuple):
+    """What the keyring says of one account at one moment.
+
+    Whether anything is pending, whether anybody at all is suppressed, how many transactions have changed the keyring,
+    and the slots of the account's compartments.
+    """
+
+    pending: bool
+    suppressions: bool
+    changes: int
+    compartments: list[Slot]
 
 
 class Epoch(NamedTuple):
@@ -168,6 +186,17 @@ class Keyring:
         return [
             (place, self._own(tag, place, number, record)) for place, number, record in self._db.execute(query, (tag,))
         ]
+
+    def standing(self, tag: bytes) -> Standing:
+        """What there is to know before an event or a read of one account, in one statement: it sees one state."""
+        rows = self._db.execute(_STANDING, (tag,)).fetchall()
+        if not rows:
+            raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
+        pending, suppressions, changes, first, _, _ = rows[0]
+        if first is None:
+            return Standing(bool(pending), bool(suppressions), changes, [])
+        slots = [self._own(tag, place, number, record) for _, _, _, place, number, record in rows]
+        return Standing(bool(pending), bool(suppressions), changes, slots)
 
     def compartments_of_many(self, tags: Sequence[bytes]) -> dict[bytes, list[Slot]]:
         """The compartments of many accounts, by tag; an account without any is left out.

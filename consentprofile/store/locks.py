@@ -55,11 +55,15 @@ class FileLock:
 
     def acquire(self, *, shared: bool = False) -> None:
         """Take the lock, waiting at most the settable time, for its turn as long again. Raises :class:`StoreBusy`."""
-        if self._turn is None:
+        turn = self._turn
+        if turn is None:
             self._acquire(shared)
             return
-        with self._turn.held():
+        turn.acquire()
+        try:
             self._acquire(shared)
+        finally:
+            turn.release()
 
     def _acquire(self, shared: bool) -> None:
         mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB

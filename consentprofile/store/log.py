@@ -26,21 +26,34 @@ class StoredLeaf(NamedTuple):
     body: bytes
 
 
+class Head(NamedTuple):
+    """Where the log ends: the frontier of the tree over all leaves, and the hour of the newest leaf.
+
+    Hours are whole, since 1970 UTC; 0 for an empty log.
+    """
+
+    frontier: Frontier
+    hour: int
+
+
 class Log:
     """The log over one connection; the caller holds the writer lock to append."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._written: tuple[bytes, Frontier] | None = None
+        """What was written last and the frontier behind it, until that is handed out, for it may be changed then."""
 
-    def head(self) -> tuple[Frontier, int]:
-        """The frontier of the tree over all leaves, and the hour of the newest leaf (whole hours since 1970 UTC; 0 for
-        an empty log). Raises :class:`BrokenLog` where they are missing.
-        """
+    def head(self) -> Head:
+        """The head. Raises :class:`BrokenLog` where it is missing."""
         row = self._db.execute("SELECT frontier, hour FROM tree").fetchone()
         if row is None or not 0 <= row[1] <= LATEST_HOUR:
             raise BrokenLog("the audit log has lost its head", sequence=0)
         try:
-            return Frontier.decode(row[0]), row[1]
+            written, self._written = self._written, None
+            if written is not None and written[0] == row[0]:
+                return Head(written[1], row[1])
+            return Head(Frontier.decode(row[0]), row[1])
         except CorruptRecord:
             raise BrokenLog("the frontier of the log's tree is not one", sequence=0) from None
 
@@ -62,9 +75,12 @@ class Log:
         """Begin an empty log."""
         self._db.execute("INSERT INTO tree (id, frontier, hour) VALUES (1, ?, 0)", (Frontier().encode(),))
 
-    def append(self, drafts: Sequence[Draft], policy: bytes) -> int:
-        """Append leaves under the policy with this digest; the sequence of the first. Constant cost for each leaf."""
-        frontier, hour = self.head()
+    def append(self, drafts: Sequence[Draft], policy: bytes, head: Head | None = None) -> int:
+        """Append leaves under the policy with this digest; the sequence of the first. Constant cost for each leaf.
+
+        ``head`` is for a caller who has read it under the same writer lock; it is used up.
+        """
+        frontier, hour = self.head() if head is None else head
         first = frontier.size
         rows = []
         nodes: list[tuple[int, int, bytes]] = []
@@ -82,7 +98,9 @@ class Log:
                 self._db.executemany("INSERT INTO node (level, position, hash) VALUES (?, ?, ?)", nodes)
         except sqlite3.IntegrityError:
             raise BrokenLog("something stands in the log beyond its tree; run `audit verify`", sequence=first) from None
-        self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (frontier.encode(), hour))
+        encoded = frontier.encode()
+        self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (encoded, hour))
+        self._written = encoded, frontier
         return first
 
     def page(self, start: int, limit: int = 1000) -> list[StoredLeaf]:

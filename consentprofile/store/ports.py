@@ -10,12 +10,13 @@ from consentprofile.store.keyring import (
     FIRST_PURPOSE_PLACE,
     Epoch,
     Keyring,
+    Standing,
     Terms,
     destroyed,
     place_of,
 )
 from consentprofile.store.keyring_file import open_keyring
-from consentprofile.store.log import StoredLeaf
+from consentprofile.store.log import Head, StoredLeaf
 from consentprofile.store.packs import Packed as SealedBlock
 from consentprofile.store.pending import Work
 from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
@@ -34,10 +35,12 @@ __all__ = [
     "Durability",
     "Epoch",
     "Ground",
+    "Head",
     "Keyring",
     "Rows",
     "SealedBlock",
     "SealedRow",
+    "Standing",
     "StoredHead",
     "StoredLeaf",
     "StoredRelease",

@@ -40,7 +40,7 @@ class Shape(NamedTuple):
     fan: int = 8
     """As many runs of a level are due to be merged into one of the next."""
     unit: int = 2
-    """Packs that a merge takes from each input at a time."""
+    """Packs of each input that a merge fetches at a time."""
 
 
 class Runs:
@@ -126,8 +126,8 @@ class Runs:
         return output
 
     def _begin(self, level: int) -> int:
-        # The lowest number that is free, so that numbers never run out. Its packs are gone, for a run is forgotten last;
-        # should somebody have taken a run away and left them, they stay apart.
+        # The lowest number that is free, so that numbers never run out. Its packs are gone, for a run is forgotten
+        # last; should somebody have taken a run away from its packs, they stay apart.
         taken = {number for (number,) in self._db.execute("SELECT number FROM run")}
         number = next(number for number in count(1) if number not in taken and self._is_empty(number))
         self._db.execute("INSERT INTO run (number, level) VALUES (?, ?)", (number, level))
@@ -138,7 +138,7 @@ class Runs:
     def merge(self, output: int, transform: Transform, more: Callable[[], bool]) -> int:
         """Go on filling ``output`` for as long as ``more`` answers true; how many blocks were taken from its inputs.
 
-        At least one step is made, of about ``unit`` packs from each input. Cost: about a microsecond a block, and what
+        At least one step is made, of about a pack from each input. Cost: about a microsecond a block, and what
         ``transform`` takes.
         """
         inputs = [number for (number,) in self._db.execute("SELECT number FROM run WHERE target = ?", (output,))]
@@ -150,7 +150,7 @@ class Runs:
                 self._forget(output, inputs)
                 return moved
             if blocks[0][0] <= reached:
-                raise CorruptRecord("a pack of blocks is not where it is looked for; run `consentprofile check`")
+                raise _misplaced()
             reached = blocks[-1][0]
             moved += len(blocks)
             self._append(output, transform(blocks))
@@ -189,28 +189,33 @@ class _Cursor:
         self._db = connection
         self._packs = packs
         self._blocks: list[Packed] = []
+        self._ends: list[int] = []
+        """The last slot of each pack that is held, in order."""
         self._exhausted = False
 
     def fill(self) -> None:
         """Take packs out of the run where nothing is left of the last ones."""
-        if self._blocks or self._exhausted:
-            return
         query = "SELECT id, body FROM pack WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-        found = self._db.execute(query, (*_span(self.run), self._packs)).fetchall()
-        self._exhausted = len(found) < self._packs
-        if found:
-            self._db.execute("DELETE FROM pack WHERE id BETWEEN ? AND ?", (found[0][0], found[-1][0]))
-            self._blocks = [block for _, body in found for block in unpack(body)]
+        while not self._blocks and not self._exhausted:
+            found = self._db.execute(query, (*_span(self.run), self._packs)).fetchall()
+            self._exhausted = len(found) < self._packs
+            if found:
+                self._db.execute("DELETE FROM pack WHERE id BETWEEN ? AND ?", (found[0][0], found[-1][0]))
+            for _, body in found:
+                if blocks := unpack(body):
+                    self._blocks += blocks
+                    self._ends.append(blocks[-1][0])
 
     @property
-    def highest(self) -> int | None:
-        """The last slot that is held, whole; None where the run is empty."""
-        return self._blocks[-1][0] if self._blocks else None
+    def next_end(self) -> int | None:
+        """The last slot of the next pack, all of which is held; None where the run is empty."""
+        return self._ends[0] if self._blocks else None
 
     def take(self, highest: int) -> list[Packed]:
         """The blocks up to and with the slot ``highest``."""
         cut = bisect_left(self._blocks, (highest + 1,))
         taken, self._blocks = self._blocks[:cut], self._blocks[cut:]
+        self._ends = [end for end in self._ends if end > highest]
         return taken
 
     def rest(self) -> list[Packed]:
@@ -219,16 +224,25 @@ class _Cursor:
 
 
 def _lowest(cursors: Sequence[_Cursor]) -> list[Packed]:
-    """The next blocks of a merge, in ascending order: all that the inputs have of each slot up to some slot."""
+    """The next blocks of a merge, in ascending order: all that the inputs have of each slot up to some slot.
+
+    That is the end of the first pack to end, so that the step is a short one.
+    """
     for cursor in cursors:
         cursor.fill()
-    bounds = [highest for cursor in cursors if (highest := cursor.highest) is not None]
+    bounds = [end for cursor in cursors if (end := cursor.next_end) is not None]
     if not bounds:
         return []
     bound = min(bounds)
     blocks = [block for cursor in cursors for block in cursor.take(bound)]
+    if not blocks:  # the packs of a run are not in order
+        raise _misplaced()
     blocks.sort()
     return blocks
+
+
+def _misplaced() -> CorruptRecord:
+    return CorruptRecord("a pack of blocks is not where it is looked for; run `consentprofile check`")
 
 
 def _span(run: int) -> tuple[int, int]:

@@ -70,8 +70,9 @@ class Gathering:
         self._company.acquire()
 
     def record(self, session: Session, event: Event) -> dict[str, Outcome]:
-        """Record one event, as :func:`~consentprofile.usecases.recording.record` does; what it raises is raised here.
+        """Record one event; the outcome for each declared purpose. Returns when it is as durable as the store says.
 
+        Raises :class:`InvalidEvent` or :class:`InvalidAccount` and records nothing for an event that cannot be taken.
         Raises :class:`StoreFault` also where the call that led was interrupted; then it is not known whether the event
         was recorded, and repeating it is safe where it has an id. Another caller's event never makes this one fail.
         """

@@ -19,7 +19,7 @@ import msgspec
 from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
 from consentprofile.model.event import Event, Outcome
-from consentprofile.store.ports import BLOCK, SealedRow
+from consentprofile.store.ports import BLOCK, Head, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
 from consentprofile.usecases.sealing import (
@@ -28,6 +28,7 @@ from consentprofile.usecases.sealing import (
     Counts,
     accept,
     accept_many,
+    offer_one,
     offered,
     sealer,
     suppressed_of,
@@ -57,21 +58,11 @@ class Summary(msgspec.Struct, frozen=True):
         return f"<Summary of {self.events} events>"
 
 
-def record(session: Session, event: Event, *, role: str = "app") -> dict[str, Outcome]:
-    """Record one event; the outcome for each declared purpose.
-
-    Returns when the event is as durable as the store's setting says. Raises :class:`InvalidEvent` or
-    :class:`InvalidAccount` and records nothing for an event that is malformed, undeclared or from the future.
-    """
-    with session.ground.recording():
-        now = session.now()
-        return _record(session, [accept(session, event, now)], now, role)[0]
-
-
 def check(session: Session, event: Event) -> Accepted:
-    """Check one event as :func:`record` does, for :func:`record_together`; consent is not looked at, no lock is held.
+    """Check one event for :func:`record_together`; consent is not looked at, no lock is held.
 
-    Raises :class:`InvalidEvent` or :class:`InvalidAccount`.
+    Raises :class:`InvalidEvent` or :class:`InvalidAccount` for an event that is malformed, undeclared or from the
+    future.
     """
     try:
         return accept(session, event, session.by_the_clock())
@@ -85,11 +76,27 @@ def check(session: Session, event: Event) -> Accepted:
 def record_together(session: Session, accepted: Sequence[Accepted], *, role: str = "app") -> list[dict[str, Outcome]]:
     """Record several single events in one transaction; for each, in order, the outcome for each declared purpose.
 
-    They come from :func:`check`. Returns when all are as durable as the store's setting says; when it raises, none is
-    recorded.
+    They come from :func:`check`, and the caller holds the writer lock. Returns when all are as durable as the store's
+    setting says; when it raises, none is recorded.
     """
+    if len(accepted) == 1:
+        return [_record_one(session, accepted[0], role)]
     with session.ground.recording():
         return _record(session, accepted, session.now(), role)
+
+
+def _record_one(session: Session, accepted: Accepted, role: str) -> dict[str, Outcome]:
+    """The straight path of a login: the same as :func:`_record`, with one question to the keyring."""
+    ground = session.ground
+    standing = ground.standing(accepted.tag)
+    with ground.files.data_transaction(full=False):
+        head = ground.log.head()
+        now = session.now(head)
+        answers: list[Outcome] = []
+        rows = sealer(session, now).seal((offer_one(session, accepted, standing, now),), answers)
+        told = dict(zip(session.policy.purposes, answers, strict=True))
+        _write(session, 1, rows, dict.fromkeys(told.items(), 1), now, role, head)
+    return told
 
 
 def _record(session: Session, accepted: Sequence[Accepted], now: int, role: str) -> list[dict[str, Outcome]]:
@@ -211,8 +218,16 @@ def _seal(
     return rows, counts
 
 
-def _write(session: Session, events: int, rows: list[SealedRow], counts: Counts, now: int, role: str) -> None:
-    """Write the blocks, the counts and the leaf of a transaction of ``events``."""
+def _write(
+    session: Session,
+    events: int,
+    rows: list[SealedRow],
+    counts: Counts,
+    now: int,
+    role: str,
+    head: Head | None = None,
+) -> None:
+    """Write the blocks, the counts and the leaf of a transaction of ``events``; ``head`` is the log's, if known."""
     ground = session.ground
     ground.counters.add(counts.items())
     if rows:
@@ -221,7 +236,7 @@ def _write(session: Session, events: int, rows: list[SealedRow], counts: Counts,
         commitment = hashlib.sha256(b"".join([row.sealed[-TAG_BYTES:] for row in rows])).digest()
         facts = (("events", events), ("blocks", len(rows)), ("commitment", commitment))
         leaf = Draft(Operation.RECORDED, now, "", role, facts)
-        ground.log.append((leaf,), session.policy.digest)
+        ground.log.append((leaf,), session.policy.digest, head)
 
 
 def statistics(session: Session) -> dict[str, dict[Outcome, int]]:

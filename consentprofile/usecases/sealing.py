@@ -23,7 +23,7 @@ from consentprofile.model.calendar import Calendar
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy, Precision
 from consentprofile.model.projection import Checked, Projector
-from consentprofile.store.ports import Keyring, SealedRow
+from consentprofile.store.ports import Keyring, SealedRow, Standing
 from consentprofile.usecases.session import Session
 
 CHUNK: Final = 250
@@ -218,6 +218,13 @@ def accept_many(session: Session, events: Sequence[Event], now: int, *, first: i
     return list(taken.items())
 
 
+def offer_one(session: Session, accepted: Accepted, standing: Standing, now: int) -> Offer:
+    """As :func:`offers`, for a single event and what the keyring says of its account."""
+    tag, entry = accepted
+    switched_off = suppressed_of(session, [(tag, [entry])]).get(tag, ()) if standing.suppressions else ()
+    return Offer(_in_force(session.bound, standing.compartments, switched_off, now), [entry])
+
+
 def offers(
     keyring: Keyring, bound: Callable[[int], bytes], accounts: Sequence[Account], suppressed: Suppressed, now: int
 ) -> list[Offer]:
@@ -226,19 +233,25 @@ def offers(
     ``bound`` answers what binds a key to the terms with a number. The caller holds the writer lock, or works for
     somebody who does. Raises :class:`CorruptRecord`.
     """
-    is_in_force = Session.is_in_force
     found = keyring.compartments_of_many([tag for tag, _ in accounts])
     made = []
     for tag, events in accounts:
-        switched_off = suppressed.get(tag, ())
-        compartments: dict[int, Wrapped] = {}
-        for slot in found.get(tag, ()):
-            if is_in_force(slot, now):
-                header = slot.header
-                number = header.purpose
-                compartments[number] = Wrapped(slot, bound(header.terms), number in switched_off)
-        made.append(Offer(compartments, events))
+        made.append(Offer(_in_force(bound, found.get(tag, ()), suppressed.get(tag, ()), now), events))
     return made
+
+
+def _in_force(
+    bound: Callable[[int], bytes], slots: Iterable[Slot], switched_off: Sequence[int], now: int
+) -> dict[int, Wrapped]:
+    """The compartments in force among the slots of one account, by the number of the purpose."""
+    is_in_force = Session.is_in_force
+    compartments: dict[int, Wrapped] = {}
+    for slot in slots:
+        if is_in_force(slot, now):
+            header = slot.header
+            number = header.purpose
+            compartments[number] = Wrapped(slot, bound(header.terms), number in switched_off)
+    return compartments
 
 
 def offered(session: Session, accounts: Sequence[Account], now: int) -> list[Offer]:

@@ -28,6 +28,7 @@ from consentprofile.store.ports import (
     Durability,
     Epoch,
     Ground,
+    Head,
     Terms,
     create_directory,
 )
@@ -78,9 +79,9 @@ class Session:
         self._terms: dict[int, Terms] = {}
         self._bounds: dict[int, bytes] = {}
 
-    def now(self) -> int:
-        """The second, UTC, by the store's clock, which never runs behind the newest leaf."""
-        return max(self.by_the_clock(), self.ground.log.hour() * 3600)
+    def now(self, head: Head | None = None) -> int:
+        """The second, UTC, by the store's clock, which never runs behind the newest leaf (of ``head``, where known)."""
+        return max(self.by_the_clock(), (self.ground.log.hour() if head is None else head.hour) * 3600)
 
     def by_the_clock(self) -> int:
         """The second, UTC, by the store's clock alone: it may run behind the log, and asks no file."""

@@ -14,7 +14,7 @@ from consentprofile.crypto.slots import Slot
 from consentprofile.errors import InputError
 from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.withheld import Withheld
-from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, TRAIL, SealedRow
+from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, TRAIL, Head, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
@@ -60,9 +60,11 @@ class Trace(Withheld, frozen=True, kw_only=True):
     reason: str
 
 
-def trail_entry(session: Session, second: int, actor: Actor, operation: Operation, reason: str) -> bytes:
-    """The plaintext of an entry for the next leaf of the log; the caller holds the writer lock."""
-    sequence = session.ground.log.size()
+def trail_entry(
+    session: Session, second: int, actor: Actor, operation: Operation, reason: str, head: Head | None = None
+) -> bytes:
+    """The plaintext of an entry for the next leaf of the log, after ``head``; the caller holds the writer lock."""
+    sequence = session.ground.log.size() if head is None else head.frontier.size
     entry = TrailEntry(sequence, second, actor.role, actor.name, operation, reason, random_bytes(SALT_BYTES))
     return canonical.pack(entry)
 

@@ -100,4 +100,6 @@ def test_no_destroyed_key_is_left_in_the_keyring(stores: StoreFactory) -> None:
     # Slots were reused: the table is far smaller than the number of keys, and generations grew.
     assert slots < CHURNED // 2
     assert max(churn.generations) >= 3
-    assert sorted(p.name for p in path.iterdir()) == ["alive.lock", "data.db", "gate.lock", "keys.db", "writer.lock"]
+    assert sorted(p.name for p in path.iterdir()) == [
+        "alive.lock", "data.db", "gate.lock", "keys.db", "turn.lock", "writer.lock",
+    ]  # fmt: skip

@@ -48,7 +48,7 @@ def path(stores: StoreFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def packs(path: Path) -> dict[int, list[Block]]:
     found = look(path, "data.db", "SELECT id, body FROM pack ORDER BY id")
-    return {identity: msgspec.msgpack.decode(body) for identity, body in found}  # type: ignore[misc, arg-type]
+    return {identity: msgspec.msgpack.decode(body) for identity, body in found}  # type: ignore[misc, call-overload]
 
 
 def put(path: Path, identity: int, content: list[Block] | bytes) -> None:

@@ -359,7 +359,9 @@ VOUCHED: Final = {"accepted_policy", "anchor", "checkpoint", "keyring.origin", "
 
 HARMLESS: Final = {
     # Row numbers give rows their order, and what is read has an order of its own.
-    *("account.id", "block.id", "trail.id", "evidence.id"),
+    *("account.id", "block.arrival", "trail.id", "evidence.id"),
+    # How much was merged into a run says when it is merged next, and nothing else.
+    "run.level",
     # Counts what has changed; the operation's id is asked for only while its note stands.
     *("keyring.changes", "operation.id"),
     # Not authenticated: how often recording said what.

@@ -16,9 +16,9 @@ from consentprofile.store import packs
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.files import DATA, connect
 from consentprofile.store.migrations import statements
-from consentprofile.store.packs import Packed
+from consentprofile.store.packs import LAST_SLOT, Packed
 from consentprofile.store.rows import SealedRow
-from consentprofile.store.runs import LAST_SLOT, Shape
+from consentprofile.store.runs import Shape
 from tests.support.sealed import every_row
 
 SMALL = Shape(tail=6, run=4, fan=2, unit=1)

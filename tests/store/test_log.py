@@ -68,6 +68,27 @@ def test_the_head_is_that_of_the_leaves(log: Log) -> None:
     assert (frontier.root(), frontier.size, hour) == (expected.root(), 8, 5)
 
 
+def test_the_head_is_the_stored_one_whatever_was_undone_handed_out_or_appended_by_others(
+    log: Log, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    log.append(drafts(*range(5)), POLICY)
+    connection.execute("BEGIN")
+    log.append(drafts(0), POLICY)
+    connection.execute("ROLLBACK")
+    assert log.head().frontier.size == 5
+    log.append(drafts(0), POLICY)
+    log.head().frontier.append(bytes(32))  # somebody uses up what was handed out, and appends no leaf
+    assert log.append(drafts(0), POLICY, log.head()) == 6
+    other = connect(tmp_path / DATA)
+    assert Log(other).append(drafts(0), POLICY) == 7
+    other.close()
+    assert log.append(drafts(0), POLICY) == 8
+    expected = Frontier()
+    for leaf in log.page(0):
+        expected.append(leaf.hash)
+    assert (log.head().frontier.root(), expected.size) == (expected.root(), 9)
+
+
 def test_hours_never_run_backwards(log: Log) -> None:
     log.append(drafts(10 * HOUR, 3 * HOUR, 11 * HOUR + 5, 0), POLICY)
     log.append(drafts(HOUR), POLICY)

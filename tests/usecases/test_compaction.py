@@ -272,3 +272,14 @@ def test_the_small_arrangement_of_the_law_machines_is_smaller_than_the_real_one(
     from consentprofile.store.runs import Shape
 
     assert all(small <= real for small, real in zip(SMALL, Shape(), strict=True))
+
+
+def test_what_is_free_in_the_file_is_given_back(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "PAGES_AT_ONCE", 3)
+    scene.give()
+    scene.store.record_many([event(id=f"{number}", device=f"d{number}") for number in range(3_000)], batch_size=300)
+    data = scene.store._session.ground.files.data
+    (before,) = data.execute("PRAGMA page_count").fetchone()
+    compaction.compact(scene.store._session, everything=True)
+    assert data.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert data.execute("PRAGMA page_count").fetchone()[0] < before

@@ -286,11 +286,14 @@ def test_several_single_events_in_one_transaction_are_answered_one_by_one_and_ha
     session, first = scene.store._session, len(scene.leaves())
     events = [event("login", id="e-1"), event("purchase", account="acct-18"), event("login", id="e-1"), event("logout")]
     accepted = [recording.check(session, one) for one in events]
-    assert recording.record_together(session, accepted) == [scene.store.record(one) for one in events]
+    with session.ground.files.writing():
+        together = recording.record_together(session, accepted)
+    assert together == [scene.store.record(one) for one in events]
     leaf = scene.leaves()[first]
     assert (leaf.operation, leaf.facts["events"], len(scene.leaves()) - first) == ("recorded", 4, 5)
     assert len(scene.events() or []) == 3  # e-1 once, and the logout twice
-    assert recording.record_together(session, []) == []
+    with session.ground.files.writing():
+        assert recording.record_together(session, []) == []
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
@@ -307,9 +310,9 @@ def test_a_check_goes_by_the_log_where_the_clock_was_set_back(scene: Scene) -> N
     scene.give()
     scene.clock.move(hours=-3)
     session, later = scene.store._session, event(at=NOW.replace(minute=4))
-    assert recording.record_together(session, [recording.check(session, later)])[0]["support"] is (
-        cp.Outcome.BEFORE_CONSENT
-    )
+    accepted = [recording.check(session, later)]
+    with session.ground.files.writing():
+        assert recording.record_together(session, accepted)[0]["support"] is cp.Outcome.BEFORE_CONSENT
     with pytest.raises(cp.InvalidEvent):
         recording.check(session, event(at=NOW))
 
