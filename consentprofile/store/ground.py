@@ -18,7 +18,7 @@ from consentprofile.store.keyring import Keyring, Standing
 from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
 from consentprofile.store.rows import BLOCK, TABLES, Rows, RowTable
-from consentprofile.store.tables import Counters, DataFile, Releases
+from consentprofile.store.tables import DataFile, Releases
 
 
 class Ground:
@@ -34,8 +34,6 @@ class Ground:
     """The nodes of the log's tree."""
     data_file: DataFile
     """The identity of ``data.db`` and the accepted policies."""
-    counters: Counters
-    """The counters of recording."""
     releases: Releases
     """The releases."""
 
@@ -48,7 +46,7 @@ class Ground:
         self.keyring = Keyring(files.keys)
         data = files.data
         self.log, self.heads, self.nodes = Log(data), Heads(data), Nodes(data)
-        self.data_file, self.counters, self.releases = DataFile(data), Counters(data), Releases(data)
+        self.data_file, self.releases = DataFile(data), Releases(data)
         self._few = {table: RowTable(data, table) for table in TABLES if table != BLOCK}
 
     def require_agreement(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from consentprofile.errors import BrokenLog, CorruptRecord
+from consentprofile.store.counts import NOTHING
 from consentprofile.tlog.leaf import VERSION, Draft, Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
 
@@ -29,11 +30,13 @@ class StoredLeaf(NamedTuple):
 class Head(NamedTuple):
     """Where the log ends: the frontier of the tree over all leaves, and the hour of the newest leaf.
 
-    Hours are whole, since 1970 UTC; 0 for an empty log.
+    Hours are whole, since 1970 UTC; 0 for an empty log. ``counts`` are those of recording
+    (:mod:`consentprofile.store.counts`), which stand beside them.
     """
 
     frontier: Frontier
     hour: int
+    counts: bytes
 
 
 class Log:
@@ -46,14 +49,14 @@ class Log:
 
     def head(self) -> Head:
         """The head. Raises :class:`BrokenLog` where it is missing."""
-        row = self._db.execute("SELECT frontier, hour FROM tree").fetchone()
+        row = self._db.execute("SELECT frontier, hour, counts FROM tree").fetchone()
         if row is None or not 0 <= row[1] <= LATEST_HOUR:
             raise BrokenLog("the audit log has lost its head", sequence=0)
         try:
             written, self._written = self._written, None
             if written is not None and written[0] == row[0]:
-                return Head(written[1], row[1])
-            return Head(Frontier.decode(row[0]), row[1])
+                return Head(written[1], *row[1:])
+            return Head(Frontier.decode(row[0]), *row[1:])
         except CorruptRecord:
             raise BrokenLog("the frontier of the log's tree is not one", sequence=0) from None
 
@@ -73,14 +76,16 @@ class Log:
 
     def establish(self) -> None:
         """Begin an empty log."""
-        self._db.execute("INSERT INTO tree (id, frontier, hour) VALUES (1, ?, 0)", (Frontier().encode(),))
+        query = "INSERT INTO tree (id, frontier, hour, counts) VALUES (1, ?, 0, ?)"
+        self._db.execute(query, (Frontier().encode(), NOTHING))
 
     def append(self, drafts: Sequence[Draft], policy: bytes, head: Head | None = None) -> int:
         """Append leaves under the policy with this digest; the sequence of the first. Constant cost for each leaf.
 
-        ``head`` is for a caller who has read it under the same writer lock; it is used up.
+        ``head`` is for a caller who has read it under the same writer lock, and may have other counts in it; it is used
+        up.
         """
-        frontier, hour = self.head() if head is None else head
+        frontier, hour, counts = self.head() if head is None else head
         first = frontier.size
         rows = []
         nodes: list[tuple[int, int, bytes]] = []
@@ -99,9 +104,13 @@ class Log:
         except sqlite3.IntegrityError:
             raise BrokenLog("something stands in the log beyond its tree; run `audit verify`", sequence=first) from None
         encoded = frontier.encode()
-        self._db.execute("UPDATE tree SET frontier = ?, hour = ?", (encoded, hour))
+        self._db.execute("UPDATE tree SET frontier = ?, hour = ?, counts = ?", (encoded, hour, counts))
         self._written = encoded, frontier
         return first
+
+    def count(self, counts: bytes) -> None:
+        """Write the counts of recording alone."""
+        self._db.execute("UPDATE tree SET counts = ?", (counts,))
 
     def page(self, start: int, limit: int = 1000) -> list[StoredLeaf]:
         """Up to ``limit`` leaves from sequence ``start`` on, in order."""

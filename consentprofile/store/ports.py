@@ -1,6 +1,8 @@
 """The door of the store: all that use cases may know of it."""
 
 from consentprofile.store.blocks import Blocks
+from consentprofile.store.counts import add as add_counts
+from consentprofile.store.counts import decode as decode_counts
 from consentprofile.store.files import Durability
 from consentprofile.store.ground import Ground, create_directory
 from consentprofile.store.heads import StoredHead
@@ -46,7 +48,9 @@ __all__ = [
     "StoredRelease",
     "Terms",
     "Work",
+    "add_counts",
     "create_directory",
+    "decode_counts",
     "destroyed",
     "open_keyring",
     "place_of",

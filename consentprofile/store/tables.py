@@ -1,9 +1,8 @@
-"""The small tables of ``data.db``: which store it is, accepted policies, counters, releases."""
+"""The small tables of ``data.db``: which store it is, accepted policies, releases."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from consentprofile.errors import CorruptRecord
@@ -34,26 +33,6 @@ class DataFile:
         """The (digest, canonical JSON) of every accepted policy, by number; the highest is the one in force."""
         query = "SELECT number, digest, text FROM policy ORDER BY number"
         return {number: (digest, text) for number, digest, text in self._db.execute(query)}
-
-
-class Counters:
-    """How often recording said what, for each purpose."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._db = connection
-
-    def add(self, counts: Iterable[tuple[tuple[str, str], int]]) -> None:
-        """Add to the counts of (purpose, outcome)."""
-        self._db.executemany(
-            "INSERT INTO counter (purpose, outcome, count) VALUES (?1, ?2, ?3) "
-            "ON CONFLICT DO UPDATE SET count = count + ?3",
-            [(purpose, outcome, count) for (purpose, outcome), count in counts],
-        )
-
-    def all(self) -> dict[tuple[str, str], int]:
-        """Every count by (purpose, outcome)."""
-        query = "SELECT purpose, outcome, count FROM counter"
-        return {(purpose, outcome): count for purpose, outcome, count in self._db.execute(query)}
 
 
 class StoredRelease(NamedTuple):

@@ -81,7 +81,7 @@ def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = 
     """
     with session.ground.writing():
         now = session.now()
-        first = session.ground.log.head()[0].size
+        first = session.ground.log.size()
         judged = [_validate(session, decision, now, imported=imported) for decision in decisions]
         answers: list[dict[str, Consent]] = []
 

@@ -74,7 +74,7 @@ def erase(
     destroyed: list[bytes] = []
     with session.ground.writing():
         now = session.now()
-        first = session.ground.log.head()[0].size
+        first = session.ground.log.size()
 
         def change(keyring: Keyring) -> Work:
             nonlocal found

@@ -63,7 +63,7 @@ def _find(session: Session) -> tuple[Expiry, list[int]]:
     names = {number: name for name, number in session.purpose_numbers.items()}
     while True:
         with ground.files.reading(), ground.keyring.snapshot():
-            newest = ground.log.head()[1] * 3600
+            newest = ground.log.hour() * 3600
             now = session.now()
             slots = ground.keyring.iterate(after, PAGE)
         for slot in slots:

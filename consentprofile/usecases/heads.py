@@ -37,7 +37,7 @@ def checkpoint(session: Session) -> StoredHead:
     key = signing_key(session)
     ground = session.ground
     with ground.writing():
-        frontier, _ = ground.log.head()
+        frontier = ground.log.head().frontier
         newest = ground.heads.newest()
         require_extension(session, frontier)
         if newest is not None and newest.size == frontier.size:
@@ -64,7 +64,7 @@ def checkpoint_if_grown(session: Session) -> None:
     """
     try:
         with session.ground.files.reading():
-            frontier, _ = session.ground.log.head()
+            frontier = session.ground.log.head().frontier
             newest = session.ground.heads.newest()
         if session.keys.signing is not None and (newest is None or newest.size != frontier.size):
             checkpoint(session)

@@ -37,7 +37,7 @@ def prove(session: Session, sequence: int) -> bytes:
     :class:`InputError` for a leaf that is not there, :class:`BrokenLog` for one that cannot be proved.
     """
     with session.ground.files.reading():
-        size = session.ground.log.head()[0].size
+        size = session.ground.log.size()
     if not 0 <= sequence < size:
         raise InputError(f"there is no such leaf: the log has the leaves 0 to {size - 1}")
     head = head_over(session, sequence)
@@ -70,7 +70,7 @@ def require_extends(session: Session, seen: bytes) -> int:
     key = heads.verifier_key(session)
     old = open_checkpoint(seen, key)
     with session.ground.files.reading():
-        frontier, _ = session.ground.log.head()
+        frontier = session.ground.log.head().frontier
         if old.size > frontier.size:
             raise ProofRefused(
                 f"the log has {frontier.size} leaves, fewer than the {old.size} that its checkpoint vouched for earlier"

@@ -19,7 +19,7 @@ import msgspec
 from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
 from consentprofile.model.event import Event, Outcome
-from consentprofile.store.ports import BLOCK, Head, SealedRow
+from consentprofile.store.ports import BLOCK, Head, SealedRow, add_counts, decode_counts
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
 from consentprofile.usecases.sealing import (
@@ -229,8 +229,11 @@ def _write(
 ) -> None:
     """Write the blocks, the counts and the leaf of a transaction of ``events``; ``head`` is the log's, if known."""
     ground = session.ground
-    ground.counters.add(counts.items())
-    if rows:
+    head = ground.log.head() if head is None else head
+    head = head._replace(counts=add_counts(head.counts, counts))
+    if not rows:
+        ground.log.count(head.counts)
+    else:
         ground.rows(BLOCK).append(rows)
         # The tags of the blocks commit to them: nobody without the keys can make other blocks that end in them.
         commitment = hashlib.sha256(b"".join([row.sealed[-TAG_BYTES:] for row in rows])).digest()
@@ -242,7 +245,7 @@ def _write(
 def statistics(session: Session) -> dict[str, dict[Outcome, int]]:
     """How often recording said what, for each purpose, since the store was made, without any account."""
     with session.ground.files.reading():
-        counts = session.ground.counters.all()
+        counts = decode_counts(session.ground.log.head().counts)
     result: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
     for (purpose, outcome), count in sorted(counts.items()):
         if outcome not in _OUTCOMES or purpose not in result:

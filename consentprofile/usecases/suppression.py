@@ -36,7 +36,7 @@ def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool)
     operation = Operation.SUPPRESSION_LIFTED if lift else Operation.SUPPRESSED
     with session.ground.writing():
         now = session.now()
-        first = session.ground.log.head()[0].size
+        first = session.ground.log.size()
 
         def change(keyring: Keyring) -> Work:
             changes = Changes(session, now)

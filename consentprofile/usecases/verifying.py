@@ -104,7 +104,7 @@ def verify(session: Session, progress: Callable[[int], None] | None = None) -> L
 
 def _verify(session: Session, progress: Callable[[int], None] | None) -> LogHead:
     with session.ground.files.reading():
-        expected, newest = session.ground.log.head()
+        expected, newest, _ = session.ground.log.head()
     balance = _Balance()
     frontier, hour = _leaves(session, expected.size, balance, progress)
     _nodes(session, expected.size)
@@ -179,7 +179,7 @@ def _require_no_more_nodes(session: Session) -> None:
     """A node beyond the tree would stand in the way of the leaf that completes it."""
     with session.ground.files.reading():
         ends = session.ground.nodes.ends()
-        length = session.ground.log.head()[0].size  # read last: others may have appended meanwhile, nobody takes away
+        length = session.ground.log.size()  # read last: others may have appended meanwhile, nobody takes away
     for level, end in ends:
         if end > length >> level:
             raise BrokenLog("a node of the tree was added beyond the log", sequence=length)
@@ -201,7 +201,7 @@ def _require_no_more(session: Session, size: int) -> None:
     """Leaves beyond the tree: written by nobody who knew the log, unless another process has appended meanwhile."""
     with session.ground.files.reading():
         more = session.ground.log.page(size, 1)
-        if more and session.ground.log.head()[0].size == size:  # the length is read last
+        if more and session.ground.log.size() == size:  # the length is read last
             raise BrokenLog(f"leaf {size} was added behind the tree's back", sequence=size)
 
 
@@ -220,7 +220,7 @@ def _heads(session: Session, size: int) -> int:
     with session.ground.files.reading():
         anchors = session.ground.keyring.anchors()
         newest = session.ground.heads.newest()
-        length = session.ground.log.head()[0].size
+        length = session.ground.log.size()
         if newest is not None and newest.size > length:
             raise BrokenLog(f"the log was cut: a signed head covers {newest.size} leaves", sequence=length)
         for anchored, root in anchors:

@@ -152,7 +152,7 @@ def test_most_operations_are_in_its_log_and_the_rows_beside_them(whole: Decoder)
     never = {"suppression-lifted", "audit-read", "release-read", "release-planned", "repaired", "keyring-backed-up"}
     assert {leaf[3] for leaf in whole.leaves()} >= OPERATIONS
     assert {operation.value for operation in leaves.Operation} >= OPERATIONS | never
-    for table in ("evidence", "account", "trail", "actor_book", "release", "checkpoint", "node", "counter", "policy"):
+    for table in ("evidence", "account", "trail", "actor_book", "release", "checkpoint", "node", "tree", "policy"):
         assert whole.one(whole.data, f"SELECT count(*) FROM {table}")[0] >= 1
     assert whole.suppressions("acct-quiet") == ["do-not-contact"]
     whole.root()

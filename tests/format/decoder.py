@@ -369,6 +369,12 @@ class Decoder:
             assert found[-1][:2] == [1, sequence]
         return found
 
+    def counts(self) -> list[list[Any]]:
+        """How often recording said what."""
+        (counts,) = self.one(self.data, "SELECT counts FROM tree WHERE id = 1")
+        found: list[list[Any]] = unpack(counts)
+        return found
+
     def root(self) -> bytes:
         """The root over all leaves, compared with the frontier."""
         hashed = [hashed for (hashed,) in self.data.execute("SELECT hash FROM leaf ORDER BY sequence")]

@@ -276,7 +276,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def _unauthenticated(flip: Flip) -> bool:
     """What nothing vouches for: see "What is not authenticated" in docs/threat-model.md."""
-    if flip.table == "counter" or (flip.table, flip.column) == ("evidence", "id"):
+    if (flip.table, flip.column) in {("tree", "counts"), ("evidence", "id")}:
         return True
     record = flip.row.get("record")
     return flip.table == "slot" and flip.column == "record" and isinstance(record, bytes) and record[81:] == bytes(92)
@@ -364,7 +364,5 @@ HARMLESS: Final = {
     "run.level",
     # Counts what has changed; the operation's id is asked for only while its note stands.
     *("keyring.changes", "operation.id"),
-    # Not authenticated: how often recording said what.
-    "counter.count",
 }
 """Fields of which no flipped bit is ever told."""

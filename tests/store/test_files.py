@@ -169,7 +169,7 @@ def test_a_full_store_never_records_less_than_full(folder: Path) -> None:
 
 def test_closing_leaves_no_wal_and_every_later_call_says_that_it_is_closed(files: Files) -> None:
     with files.writing(), files.data_transaction(full=True) as data:
-        data.execute("INSERT INTO counter VALUES ('support', 'recorded', 1)")
+        data.execute("INSERT INTO operation VALUES (zeroblob(16))")
     assert (files.path / "data.db-wal").stat().st_size > 0
     files.close()
     files.close()
@@ -279,7 +279,7 @@ def test_a_fork_opens_its_own_connections_and_leaves_those_of_the_parent_alone(f
         code = 1
         try:
             with files.writing(), files.data_transaction(full=True) as data:
-                data.execute("INSERT INTO counter VALUES ('support', 'recorded', 7)")
+                data.execute("INSERT INTO operation VALUES (zeroblob(16))")
                 code = 0 if data is not inherited else 2
             files.close()
         finally:
@@ -287,4 +287,4 @@ def test_a_fork_opens_its_own_connections_and_leaves_those_of_the_parent_alone(f
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     with files.writing():
         assert files.data is inherited
-        assert files.data.execute("SELECT count FROM counter").fetchall() == [(7,)]
+        assert files.data.execute("SELECT id FROM operation").fetchall() == [(bytes(16),)]

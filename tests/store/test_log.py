@@ -42,7 +42,7 @@ def drafts(*seconds: int) -> list[Draft]:
 
 
 def test_an_empty_log_is_at_the_beginning(log: Log) -> None:
-    frontier, hour = log.head()
+    frontier, hour, _ = log.head()
     assert (frontier.size, frontier.root(), hour) == (0, Frontier().root(), 0)
     assert log.page(0) == []
 
@@ -64,7 +64,7 @@ def test_the_head_is_that_of_the_leaves(log: Log) -> None:
     expected = Frontier()
     for leaf in log.page(0):
         expected.append(leaf.hash)
-    frontier, hour = log.head()
+    frontier, hour, _ = log.head()
     assert (frontier.root(), frontier.size, hour) == (expected.root(), 8, 5)
 
 

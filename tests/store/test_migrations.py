@@ -17,8 +17,7 @@ TABLES = {
         "keyring epoch epoch_key purpose accepted_policy anchor terms slot free_slot directory suppression pending"
     ).split(),
     DATA: (
-        "store policy block run pack evidence account trail actor_book leaf tree node checkpoint operation counter "
-        "release"
+        "store policy block run pack evidence account trail actor_book leaf tree node checkpoint operation release"
     ).split(),
 }
 

@@ -261,7 +261,7 @@ def test_nothing_is_written_by_verifying(scene: Scene) -> None:
 
     def state() -> tuple[int, int, int]:
         data: sqlite3.Connection = session.ground.files.data
-        return session.ground.log.head()[0].size, session.ground.keyring.changes(), data.total_changes
+        return session.ground.log.size(), session.ground.keyring.changes(), data.total_changes
 
     before = state()
     scene.store.audit.verify()

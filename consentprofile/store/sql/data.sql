@@ -78,11 +78,13 @@ CREATE TABLE leaf (
 ) STRICT;
 
 -- The frontier of the Merkle tree over all leaves, so that appending costs the same however long the log is, and the
--- hour of the newest leaf, which the store's clock never runs behind.
+-- hour of the newest leaf, which the store's clock never runs behind. counts: how often recording said what, for each
+-- purpose, without any account; they stand here because every recording changes this row anyway.
 CREATE TABLE tree (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     frontier BLOB    NOT NULL,
-    hour     INTEGER NOT NULL
+    hour     INTEGER NOT NULL,
+    counts   BLOB    NOT NULL
 ) STRICT;
 
 -- Perfect subtrees of the log, from level 1 up (level 0 are the hashes of leaves). Written once; proofs are read from them.
@@ -103,14 +105,6 @@ CREATE TABLE checkpoint (
 -- Which pending work has been done here. The keyring asks; ids of finished work are forgotten.
 CREATE TABLE operation (
     id BLOB PRIMARY KEY CHECK (length(id) = 16)
-) STRICT, WITHOUT ROWID;
-
--- How often recording said what, for each purpose, without any account.
-CREATE TABLE counter (
-    purpose TEXT    NOT NULL,
-    outcome TEXT    NOT NULL,
-    count   INTEGER NOT NULL,
-    PRIMARY KEY (purpose, outcome)
 ) STRICT, WITHOUT ROWID;
 
 -- Releases, once for each question and period. digest: of the canonical specification. ledger: the entry of the ledger
