@@ -108,12 +108,15 @@ class Blocks:
             self._runs.add(sorted(block[:3] for block in found))
         return len(found)
 
-    def advance(self, transform: Transform, more: Callable[[], bool]) -> int:
-        """Do what is most urgent, a full tail first, while ``more`` answers true; how many blocks were moved."""
+    def advance(self, transform: Transform, more: Callable[[], bool], unit: int = 2) -> int:
+        """Do what is most urgent, a full tail first, while ``more`` answers true; how many blocks were moved.
+
+        ``more`` is asked after each ``unit`` packs of every run that is merged.
+        """
         if self._tail_is_full():
             return self.move_tail(self._shape.tail // 4)
         output = self._runs.next_merge()
-        return 0 if output is None else self._runs.merge(output, transform, more)
+        return 0 if output is None else self._runs.merge(output, transform, more, unit)
 
     def begin_merging_all(self) -> bool:
         """Begin to merge all runs into one; False where there are none. No merge may be under way."""

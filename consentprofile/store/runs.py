@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Final, NamedTuple, TypeAlias
@@ -39,8 +40,6 @@ class Shape(NamedTuple):
     """As many blocks appended at once become a run of their own; so many, times ``fan`` for each level, are a run."""
     fan: int = 8
     """As many runs of a level are due to be merged into one of the next."""
-    unit: int = 2
-    """Packs of each input that a merge fetches at a time."""
 
 
 class Runs:
@@ -135,18 +134,20 @@ class Runs:
 
     # ---- merging ---------------------------------------------------------------------------------
 
-    def merge(self, output: int, transform: Transform, more: Callable[[], bool]) -> int:
+    def merge(self, output: int, transform: Transform, more: Callable[[], bool], unit: int) -> int:
         """Go on filling ``output`` for as long as ``more`` answers true; how many blocks were taken from its inputs.
 
-        At least one step is made, of about a pack from each input. Cost: about a microsecond a block, and what
+        At least one step is made, of about ``unit`` packs from each input. Cost: about a microsecond a block, and what
         ``transform`` takes.
         """
         inputs = [number for (number,) in self._db.execute("SELECT number FROM run WHERE target = ?", (output,))]
-        cursors = [_Cursor(self._db, number, self._shape.unit) for number in inputs]
+        cursors = [_Cursor(self._db, number, unit) for number in inputs]
         moved, reached = 0, self._highest(output)
         while True:
             blocks = _lowest(cursors)
             if not blocks:
+                for cursor in cursors:
+                    cursor.settle()
                 self._forget(output, inputs)
                 return moved
             if blocks[0][0] <= reached:
@@ -157,7 +158,7 @@ class Runs:
             if not more():
                 break
         for cursor in cursors:
-            self._append(cursor.run, cursor.rest())
+            cursor.settle()
         return moved
 
     def _highest(self, run: int) -> int:
@@ -182,58 +183,65 @@ class Runs:
 
 
 class _Cursor:
-    """What a merge has taken out of one of its inputs, and not passed on yet."""
+    """Where a merge has come to in one of its inputs. What it has passed on is deleted when the slice is settled."""
 
     def __init__(self, connection: sqlite3.Connection, run: int, packs: int) -> None:
-        self.run = run
         self._db = connection
         self._packs = packs
-        self._blocks: list[Packed] = []
-        self._ends: list[int] = []
-        """The last slot of each pack that is held, in order."""
-        self._exhausted = False
+        self._first, self._last = _span(run)
+        self._next = self._first
+        """The id from which packs are fetched next."""
+        self._held: deque[tuple[int, list[Packed]]] = deque()
+        """Packs that were fetched and are not passed on, or not all of it: id and blocks, none of them empty."""
+        self._cut = False
+        """Whether blocks of the first pack that is held have been passed on."""
 
     def fill(self) -> None:
-        """Take packs out of the run where nothing is left of the last ones."""
+        """Fetch packs where none is held."""
         query = "SELECT id, body FROM pack WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-        while not self._blocks and not self._exhausted:
-            found = self._db.execute(query, (*_span(self.run), self._packs)).fetchall()
-            self._exhausted = len(found) < self._packs
-            if found:
-                self._db.execute("DELETE FROM pack WHERE id BETWEEN ? AND ?", (found[0][0], found[-1][0]))
-            for _, body in found:
-                if blocks := unpack(body):
-                    self._blocks += blocks
-                    self._ends.append(blocks[-1][0])
+        while not self._held and self._next <= self._last:
+            found = self._db.execute(query, (self._next, self._last, self._packs)).fetchall()
+            self._next = found[-1][0] + 1 if len(found) == self._packs else self._last + 1
+            self._held.extend((number, blocks) for number, body in found if (blocks := unpack(body)))
 
     @property
-    def next_end(self) -> int | None:
-        """The last slot of the next pack, all of which is held; None where the run is empty."""
-        return self._ends[0] if self._blocks else None
+    def end(self) -> int | None:
+        """The last slot that is held; None where the run is empty. All of each slot up to it is held."""
+        return self._held[-1][1][-1][0] if self._held else None
 
     def take(self, highest: int) -> list[Packed]:
         """The blocks up to and with the slot ``highest``."""
-        cut = bisect_left(self._blocks, (highest + 1,))
-        taken, self._blocks = self._blocks[:cut], self._blocks[cut:]
-        self._ends = [end for end in self._ends if end > highest]
+        taken: list[Packed] = []
+        while self._held:
+            number, blocks = self._held[0]
+            if blocks[-1][0] > highest:
+                cut = bisect_left(blocks, (highest + 1,))
+                if cut:
+                    taken += blocks[:cut]
+                    self._held[0], self._cut = (number, blocks[cut:]), True
+                break
+            taken += blocks
+            self._held.popleft()
+            self._cut = False
         return taken
 
-    def rest(self) -> list[Packed]:
-        """What is held still, to be put back."""
-        return self._blocks
+    def settle(self) -> None:
+        """Delete what was passed on. A pack of which a part remains keeps its id: every slot is still found by it."""
+        until = self._held[0][0] - 1 if self._held else self._next - 1
+        self._db.execute("DELETE FROM pack WHERE id BETWEEN ? AND ?", (self._first, until))
+        if self._cut:
+            number, blocks = self._held[0]
+            self._db.execute("UPDATE pack SET body = ? WHERE id = ?", (encode(blocks), number))
 
 
 def _lowest(cursors: Sequence[_Cursor]) -> list[Packed]:
-    """The next blocks of a merge, in ascending order: all that the inputs have of each slot up to some slot.
-
-    That is the end of the first pack to end, so that the step is a short one.
-    """
+    """The next blocks of a merge, in ascending order: all that the inputs have of each slot up to some slot."""
     for cursor in cursors:
         cursor.fill()
-    bounds = [end for cursor in cursors if (end := cursor.next_end) is not None]
-    if not bounds:
+    ends = [end for cursor in cursors if (end := cursor.end) is not None]
+    if not ends:
         return []
-    bound = min(bounds)
+    bound = min(ends)
     blocks = [block for cursor in cursors for block in cursor.take(bound)]
     if not blocks:  # the packs of a run are not in order
         raise _misplaced()

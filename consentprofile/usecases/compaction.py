@@ -44,6 +44,9 @@ FULL_BYTES: Final = 16_384
 MOVES: Final = 8
 """Blocks that ``record_many`` moves for each one that it adds: more than an event is ever moved, so it keeps up."""
 
+UNIT: Final = 3
+"""Packs of each run that are merged before the time is looked at; one, where every compartment is opened."""
+
 TAIL_AT_ONCE: Final = 1_000
 """Blocks of the tail that are moved in one slice of compacting everything."""
 
@@ -123,7 +126,8 @@ class _Slices:
     def advance(self) -> int:
         """One slice of what is most urgent; how many blocks were moved."""
         end = time.monotonic() + SLICE_SECONDS
-        return self._slice(lambda merging: self._blocks.advance(merging, lambda: time.monotonic() < end))
+        unit = 1 if self._few == 1 else UNIT
+        return self._slice(lambda merging: self._blocks.advance(merging, lambda: time.monotonic() < end, unit))
 
     def gather(self) -> None:
         """Bring every block into runs that no merge reads or writes, and begin to merge them all."""

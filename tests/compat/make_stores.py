@@ -52,7 +52,7 @@ class Clock:
 def small_slices() -> Iterator[None]:
     """Few blocks are many runs, and a slice of compaction is one step."""
     with (
-        patch.object(blocks, "SHAPE", Shape(tail=40, run=16, fan=2, unit=1)),
+        patch.object(blocks, "SHAPE", Shape(tail=40, run=16, fan=2)),
         patch.object(compaction, "SLICE_SECONDS", 0.0),
         patch.object(compaction, "MOVES", 0),
     ):

@@ -33,7 +33,7 @@ def path(stores: StoreFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(compaction, "MOVES", 0)
     path = stores.new()
     with stores.open(path) as store, monkeypatch.context() as patch:
-        patch.setattr(blocks, "SHAPE", Shape(tail=99, run=13, fan=9, unit=1))
+        patch.setattr(blocks, "SHAPE", Shape(tail=99, run=13, fan=9))
         for account in PEOPLE:
             agree(store, account, ["support", "analytics"])
         for batch in range(BATCHES):
@@ -274,7 +274,7 @@ def test_compaction_comes_to_an_end_and_takes_nothing_away(
 ) -> None:
     """It refuses what it cannot read, and changes nothing then; or it is done, and shows everybody no less."""
     attack(path)
-    monkeypatch.setattr(blocks, "SHAPE", Shape(tail=5, run=4, fan=2, unit=1))
+    monkeypatch.setattr(blocks, "SHAPE", Shape(tail=5, run=4, fan=2))
     with stores.open(path) as store:
         before = views(store)
         for _ in range(300):

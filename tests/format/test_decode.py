@@ -336,7 +336,7 @@ class Arranged:
 @pytest.fixture(scope="module")
 def arranged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arranged]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "SHAPE", Shape(tail=6, run=5, fan=2, unit=1))
+        patch.setattr(blocks, "SHAPE", Shape(tail=6, run=5, fan=2))
         patch.setattr(compaction, "SLICE_SECONDS", 0.0)
         patch.setattr(compaction, "MOVES", 0)
         arranged = Arranged(tmp_path_factory.mktemp("arranged"))

@@ -109,7 +109,7 @@ class World:
             for account in (ADA, BOB):
                 store.record(cp.Event(account=account, kind="login", at=NOW, id="e-1", fields=FIELDS))
                 store.record(cp.Event(account=account, kind="home", at=NOW - timedelta(days=3)))
-            shape = Shape(tail=99, run=3, fan=9, unit=1)
+            shape = Shape(tail=99, run=3, fan=9)
             with patch.object(blocks, "SHAPE", shape), patch.object(compaction, "MOVES", 0):
                 self.arrange(store)
             store.withdraw_consent(BOB, ["analytics"])

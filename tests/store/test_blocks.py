@@ -21,7 +21,7 @@ from consentprofile.store.rows import SealedRow
 from consentprofile.store.runs import Shape
 from tests.support.sealed import every_row
 
-SMALL = Shape(tail=6, run=4, fan=2, unit=1)
+SMALL = Shape(tail=6, run=4, fan=2)
 """So small that a few dozen blocks go through every path."""
 
 
@@ -150,7 +150,7 @@ def test_blocks_that_a_merge_leaves_out_are_gone(connection: sqlite3.Connection)
 
 
 def test_a_merge_sees_all_that_its_inputs_have_of_a_slot_at_once(connection: sqlite3.Connection) -> None:
-    blocks = Blocks(connection, Shape(tail=1_000, run=4, fan=8, unit=1))
+    blocks = Blocks(connection, Shape(tail=1_000, run=4, fan=8))
     for run in range(8):
         blocks.append(SealedRow(slot, 0, bytes([run]) * 900) for slot in range(1, 21))
     seen: list[int] = []

@@ -9,7 +9,7 @@ from consentprofile.store import blocks
 from consentprofile.store.runs import Shape
 from consentprofile.usecases import compaction, recording
 
-SMALL: Final = Shape(tail=3, run=2, fan=2, unit=1)
+SMALL: Final = Shape(tail=3, run=2, fan=2)
 
 
 def arrange_small(change: Callable[[object, str, object], None] = setattr) -> None:
@@ -18,4 +18,5 @@ def arrange_small(change: Callable[[object, str, object], None] = setattr) -> No
     change(compaction, "FEW", 2)
     change(compaction, "TAIL_AT_ONCE", 2)
     change(compaction, "SLICE_SECONDS", 0.0)
+    change(compaction, "UNIT", 1)
     change(recording, "KEEP_UP", 1)
