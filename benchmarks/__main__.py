@@ -86,6 +86,12 @@ def _size(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Size:
         size = msgspec.structs.replace(size, parts=names)
     if "long" in size.parts and size.long is None:
         parser.error(f"the part 'long' is not of this size ({size.name}): take --large or --huge")
+    if given.loads is not None:
+        chosen = given.loads.split(",")
+        known = {load.key: load for load in size.loads if load.key}
+        if not known.keys() >= set(chosen):
+            parser.error(f"the loads of this size are {', '.join(known) or 'not named'}")
+        size = msgspec.structs.replace(size, loads=tuple(known[key] for key in chosen))
     if given.rounds is not None:
         loads = tuple(msgspec.structs.replace(load, rounds=given.rounds) for load in size.loads)
         size = msgspec.structs.replace(size, rounds=given.rounds, loads=loads)
@@ -99,7 +105,7 @@ def _size(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Size:
 
 def _command(given: argparse.Namespace) -> str:
     chosen = [f"--{given.size}"] * (given.size != "default")
-    for option in ("only", "rounds", "workers"):
+    for option in ("only", "loads", "rounds", "workers"):
         value = getattr(given, option)
         if value is not None:
             chosen.append(f"--{option} {value}")
@@ -117,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         sizes.add_argument(f"--{name}", dest="size", action="store_const", const=name, help=text)
     parser.set_defaults(size="default")
     parser.add_argument("--only", metavar="PARTS", help=f"these parts, by comma, of: {', '.join(parts.PARTS)}")
+    parser.add_argument("--loads", metavar="KEYS", help="of the part load, these alone: 1m, 1m10; 5m with --large")
     parser.add_argument("--rounds", type=_positive, help="how often long work is done from the beginning")
     parser.add_argument("--workers", metavar="N,...", help="what loads of ours are measured with: 0, 1 or 0,1")
     parser.add_argument("--dir", type=Path, help="where the files go (default: the current folder, on its disk)")

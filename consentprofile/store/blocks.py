@@ -32,7 +32,8 @@ _OF: Final = (
 _BETWEEN: Final = (
     "SELECT slot, generation, sealed, NULL FROM block WHERE slot BETWEEN ?1 AND ?2 "
     "UNION ALL SELECT NULL, NULL, NULL, body FROM run CROSS JOIN pack ON id BETWEEN ifnull("
-    "(SELECT max(id) FROM pack WHERE id BETWEEN number << 40 AND (number << 40) + ?3), number << 40) "
+    "(SELECT id FROM pack WHERE id BETWEEN number << 40 AND (number << 40) + ?3 ORDER BY id DESC LIMIT 1), "
+    "number << 40) "
     "AND (number << 40) + ?4"
 )
 # Rows that name a slot which no run can hold are from elsewhere; they stay, for `check` to tell.

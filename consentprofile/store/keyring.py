@@ -327,8 +327,8 @@ class Keyring:
         return {number for (number,) in self._db.execute("SELECT number FROM free_slot")}
 
     def count(self) -> int:
-        """How many slots there are, empty ones included."""
-        return int(self._db.execute("SELECT count(*) FROM slot").fetchone()[0])
+        """How many slots there are, empty ones included: they are numbered from 1 without gaps."""
+        return int(self._db.execute("SELECT ifnull(max(number), 0) FROM slot").fetchone()[0])
 
     # ---- suppressions ----------------------------------------------------------------------------
 

@@ -59,8 +59,8 @@ class Runs:
     def purge(self, slot: int, below: int) -> None:
         """Leave blocks of this slot whose generation is lower out of the packs that hold them."""
         query = (
-            "SELECT id, body FROM run JOIN pack ON id = (SELECT max(id) FROM pack "
-            "WHERE id BETWEEN number << 40 AND (number << 40) + ?)"
+            "SELECT id, body FROM run JOIN pack ON id = (SELECT id FROM pack "
+            "WHERE id BETWEEN number << 40 AND (number << 40) + ? ORDER BY id DESC LIMIT 1)"
         )
         for number, body in self._db.execute(query, (slot,)).fetchall():
             blocks = unpack(body)
