@@ -193,13 +193,26 @@ class _Cursor:
         """The id from which packs are fetched next."""
         self._held: deque[tuple[int, list[Packed]]] = deque()
         """Packs that were fetched and are not passed on, or not all of it: id and blocks, none of them empty."""
+        self._start: int | None = None
         self._cut = False
         """Whether blocks of the first pack that is held have been passed on."""
+
+    @property
+    def start(self) -> int | None:
+        """A slot below which nothing is left in the run; None where the run is empty. Nothing is fetched to tell."""
+        if self._held:
+            return self._held[0][1][0][0]
+        if self._start is None and self._next <= self._last:
+            query = "SELECT id FROM pack WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1"
+            found = self._db.execute(query, (self._next, self._last)).fetchone()
+            self._start, self._next = (None, self._last + 1) if found is None else (found[0] - self._first, found[0])
+        return self._start
 
     def fill(self) -> None:
         """Fetch packs where none is held."""
         query = "SELECT id, body FROM pack WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
         while not self._held and self._next <= self._last:
+            self._start = None
             found = self._db.execute(query, (self._next, self._last, self._packs)).fetchall()
             self._next = found[-1][0] + 1 if len(found) == self._packs else self._last + 1
             self._held.extend((number, blocks) for number, body in found if (blocks := unpack(body)))
@@ -235,14 +248,25 @@ class _Cursor:
 
 
 def _lowest(cursors: Sequence[_Cursor]) -> list[Packed]:
-    """The next blocks of a merge, in ascending order: all that the inputs have of each slot up to some slot."""
-    for cursor in cursors:
+    """The next blocks of a merge, in ascending order: all that the inputs have of each slot up to some slot.
+
+    Inputs that begin behind it are not fetched: their packs may be large, and their turn may be many slices away.
+    """
+    starts = [(start, number) for number, cursor in enumerate(cursors) if (start := cursor.start) is not None]
+    bound: int | None = None
+    taking: list[_Cursor] = []
+    for start, number in sorted(starts):
+        if bound is not None and start > bound:
+            break
+        cursor = cursors[number]
         cursor.fill()
-    ends = [end for cursor in cursors if (end := cursor.end) is not None]
-    if not ends:
+        end = cursor.end
+        if end is not None:
+            taking.append(cursor)
+            bound = end if bound is None else min(bound, end)
+    if bound is None:
         return []
-    bound = min(ends)
-    blocks = [block for cursor in cursors for block in cursor.take(bound)]
+    blocks = [block for cursor in taking for block in cursor.take(bound)]
     if not blocks:  # the packs of a run are not in order
         raise _misplaced()
     blocks.sort()

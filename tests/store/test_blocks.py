@@ -218,3 +218,26 @@ def test_a_read_searches_and_never_scans(tmp_path: Path) -> None:
         plan = [row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
         assert not [step for step in plan if step.startswith("SCAN") and step != "SCAN run"], plan
     opened.close()
+
+
+def test_a_slice_fetches_nothing_whose_turn_is_many_slices_away(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs that begin behind what is merged now may hold large packs: they are not decoded at every slice."""
+    blocks = Blocks(connection, Shape(tail=1_000, run=4, fan=8))
+    for run in range(8):
+        blocks.append(SealedRow(run * 1_000 + slot, 0, bytes(900)) for slot in range(40))
+    decoded: list[int] = []
+
+    def counting(body: bytes) -> list[Packed]:
+        decoded.append(len(body))
+        return packs.unpack(body)
+
+    monkeypatch.setattr("consentprofile.store.runs.unpack", counting)
+    slices = 0
+    while blocks.is_due():
+        blocks.advance(unchanged, once, 1)
+        slices += 1
+    assert slices > 100
+    assert len(decoded) <= 3 * slices, "one pack to merge, one to look where the output ends, and little else"
+    assert len(every_row(blocks)) == 320
