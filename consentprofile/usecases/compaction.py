@@ -24,7 +24,7 @@ from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot, SlotKind
-from consentprofile.errors import CorruptRecord
+from consentprofile.errors import ConsentProfileError, CorruptRecord
 from consentprofile.model import block
 from consentprofile.store.ports import Blocks, SealedBlock
 from consentprofile.tlog.leaf import Draft, Operation
@@ -84,13 +84,14 @@ def is_due(session: Session) -> bool:
 def keep_up(session: Session, added: int) -> None:
     """Move as many blocks as keeps the arrangement in shape after ``added`` new ones, slice by slice.
 
-    What cannot be read stops compaction, not whoever records: it is logged, and ``check`` tells where it lies.
+    The events are committed already, so what stops compaction must not reach whoever recorded them: they would do it
+    again. It is logged; what is wrong with the store itself, the next transaction says.
     """
     slices, due = _Slices(session), MOVES * added
     try:
         while due > 0 and is_due(session):
             due -= max(1, slices.advance())
-    except CorruptRecord as error:
+    except ConsentProfileError as error:
         _logger.warning("events are recorded, but compaction could not go on: %s", error)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ import consentprofile as cp
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.model import block
-from consentprofile.store.ports import BLOCK
+from consentprofile.store.ports import BLOCK, Blocks
 from consentprofile.usecases import compaction, recording
 from tests.support.sealed import every_row
 from tests.support.shapes import SMALL, arrange_small
@@ -283,3 +285,26 @@ def test_what_is_free_in_the_file_is_given_back(scene: Scene, monkeypatch: pytes
     compaction.compact(scene.store._session, everything=True)
     assert data.execute("PRAGMA freelist_count").fetchone() == (0,)
     assert data.execute("PRAGMA page_count").fetchone()[0] < before
+
+
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("canary"), cp.StoreBusy("busy"), cp.BrokenLog("cut", sequence=1)]
+)
+def test_what_stops_compaction_after_a_batch_does_not_say_that_the_batch_failed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Whoever were told so would record events without an id a second time."""
+
+    def fail(*_: object) -> int:
+        raise error
+
+    arrange_small(monkeypatch.setattr)
+    scene.give()
+    monkeypatch.setattr(Blocks, "advance", fail)
+    events = [event(device=f"d{number}") for number in range(12)]
+    assert scene.store.record_many(events, batch_size=4).outcomes["support"] == {cp.Outcome.RECORDED: 12}
+    stored = scene.events()
+    assert stored is not None
+    assert len(stored) == 12
+    assert "compaction could not go on" in caplog.text
+    assert "canary" not in caplog.text
