@@ -33,7 +33,8 @@ from consentprofile.usecases.session import Session
 _logger: Final = logging.getLogger("consentprofile")
 
 SLICE_SECONDS: Final = 0.002
-"""How long a slice goes on taking work. With what was begun, and the commit, it stays below five milliseconds."""
+"""How long a slice goes on taking work. What was begun, the commit and a checkpoint come on top: mostly below five
+milliseconds in all, not always."""
 
 FEW: Final = 8
 """As many blocks of a compartment are merged when they meet."""
