@@ -37,7 +37,8 @@ class Upkeep:
     def step(self) -> bool:
         """Do one slice of whatever is due; whether more is. For a scheduler of the app's own: call it when idle.
 
-        The writer lock is held for some 3 ms, with a checkpoint longer. Nothing is ever destroyed by it. Raises :class:`StoreBusy`.
+        The writer lock is held for some 3 ms, with a checkpoint longer. Nothing is ever destroyed by it. Raises
+        :class:`StoreBusy`.
         """
         return compaction.step(self._session())
 
