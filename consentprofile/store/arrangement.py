@@ -6,9 +6,8 @@ import sqlite3
 from typing import Final
 
 from consentprofile.errors import CorruptRecord
-from consentprofile.store.packs import unpack
+from consentprofile.store.packs import LAST_SLOT, SLOT_BITS, unpack
 
-_SHIFT: Final = 40
 _PACKS: Final = (
     "SELECT id, body, (SELECT min(id) FROM pack AS later WHERE later.id > pack.id), "
     "EXISTS (SELECT 1 FROM run WHERE number = pack.id >> 40) FROM pack WHERE id > ? ORDER BY id LIMIT ?"
@@ -36,8 +35,8 @@ def _is_in_place(identity: int, body: bytes, later: int | None, has_run: int) ->
         slots = [slot for slot, _, _ in unpack(body)]
     except CorruptRecord:
         return False
-    run, first = identity >> _SHIFT, identity & ((1 << _SHIFT) - 1)
-    end = later & ((1 << _SHIFT) - 1) if later is not None and later >> _SHIFT == run else 1 << _SHIFT
+    run, first = identity >> SLOT_BITS, identity & LAST_SLOT
+    end = later & LAST_SLOT if later is not None and later >> SLOT_BITS == run else LAST_SLOT + 1
     return bool(has_run and slots) and first <= slots[0] and slots[-1] < end
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from consentprofile.store.arrangement import misplaced_packs, stray_runs
-from consentprofile.store.packs import LAST_SLOT, unpack
+from consentprofile.store.packs import FIRST_SLOT, LAST_SLOT, unpack
 from consentprofile.store.rows import BLOCK, Rows, RowTable, SealedRow
-from consentprofile.store.runs import FIRST_SLOT, Runs, Shape, Transform
+from consentprofile.store.runs import Runs, Shape, Transform
 
 SHAPE = Shape()
 """The arrangement of every store that this process has open. Tests make it small, so that every merge happens."""

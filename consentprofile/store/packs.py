@@ -24,7 +24,11 @@ _FRAME: Final = 11
 Packed: TypeAlias = tuple[int, int, bytes]
 """Slot, generation and ciphertext of one block."""
 
-LAST_SLOT: Final = (1 << 40) - 1
+SLOT_BITS: Final = 40
+"""The id of a pack is its run's number in front of so many bits of its first slot."""
+
+FIRST_SLOT: Final = 0
+LAST_SLOT: Final = (1 << SLOT_BITS) - 1
 """Runs are this far apart in the numbers of packs, so no slot is higher."""
 
 _NO_PACK: Final = "a pack of blocks is not of the shape that its format describes; run `consentprofile check`"
@@ -61,6 +65,6 @@ def unpack(body: bytes) -> list[Packed]:
     except msgspec.MsgspecError:
         raise CorruptRecord(_NO_PACK) from None
     blocks.sort()  # they are sorted; should somebody have altered that, a search still ends
-    if blocks and not 0 <= blocks[0][0] <= blocks[-1][0] <= LAST_SLOT:
+    if blocks and not FIRST_SLOT <= blocks[0][0] <= blocks[-1][0] <= LAST_SLOT:
         raise CorruptRecord(_NO_PACK)
     return blocks

@@ -19,10 +19,8 @@ from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
 from consentprofile.errors import CorruptRecord
-from consentprofile.store.packs import LAST_SLOT, Packed, encode, pack, unpack
+from consentprofile.store.packs import FIRST_SLOT, LAST_SLOT, SLOT_BITS, Packed, encode, pack, unpack
 
-FIRST_SLOT: Final = 0
-_SHIFT: Final = 40
 # Only a run that is not merged itself takes in others: nobody can make merges go round in a circle.
 _FLOWS: Final = "(SELECT number, target FROM run WHERE target IN (SELECT number FROM run WHERE target IS NULL))"
 
@@ -177,7 +175,7 @@ class Runs:
         return self._db.execute("SELECT 1 FROM pack WHERE id BETWEEN ? AND ? LIMIT 1", _span(run)).fetchone() is None
 
     def _append(self, run: int, blocks: Sequence[Packed]) -> None:
-        base = run << _SHIFT
+        base = run << SLOT_BITS
         packs = [(base + first, body) for first, body in pack(blocks)]
         self._db.executemany("INSERT INTO pack (id, body) VALUES (?, ?)", packs)
 
@@ -278,4 +276,4 @@ def _misplaced() -> CorruptRecord:
 
 
 def _span(run: int) -> tuple[int, int]:
-    return run << _SHIFT, (run << _SHIFT) + LAST_SLOT
+    return run << SLOT_BITS, (run << SLOT_BITS) + LAST_SLOT

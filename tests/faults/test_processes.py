@@ -48,6 +48,30 @@ def answer(said: Json) -> Json:
 # ---- killed ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.002, 0.01, 0.03, 0.08, 0.15])
+def test_killed_while_compacting(stores: StoreFactory, delay: float) -> None:
+    """Every event is where it was, a key destroyed meanwhile stays so, and whoever comes next goes on."""
+    path = stores.new()
+    accounts = [f"account-{number}" for number in range(40)]
+    with stores.open(path) as store:
+        for account in accounts:
+            agree(store, account)
+        for number in range(12):
+            store.record_many([login(account, number) for account in accounts], batch_size=300)
+        with Peer() as peer:
+            peer.open(path, stores.key_file, START)
+            peer.tell({"do": "compact", "everything": True})
+            time.sleep(delay)
+            store.withdraw_consent(accounts[0], ["support"])
+            peer.kill()
+        assert seen(store, accounts[0]) is None
+        assert {seen(store, account) for account in accounts[1:]} == {12}
+        sound(store)
+        store.upkeep.compact(everything=True)
+        assert {seen(store, account) for account in accounts[1:]} == {12}
+        sound(store)
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.004, 0.03, 0.09])
 def test_killed_while_recording_many(stores: StoreFactory, delay: float) -> None:
     """Whole batches are there, and nothing of the others."""
