@@ -12,7 +12,9 @@ from consentprofile.client import Store
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
 from consentprofile.errors import (
     AccessDenied,
+    BeyondCapability,
     BrokenLog,
+    CapabilityEnded,
     ConsentProfileError,
     CorruptRecord,
     DestroyedKey,
@@ -87,7 +89,9 @@ __all__ = [
     "AsyncUpkeep",
     "AsyncView",
     "Audit",
+    "BeyondCapability",
     "BrokenLog",
+    "CapabilityEnded",
     "Certificate",
     "Compacted",
     "Consent",

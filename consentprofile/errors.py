@@ -120,6 +120,10 @@ class WrongKey(KeyFault):
     """The secret is well formed, but it is not this store's."""
 
 
+class CapabilityEnded(KeyFault):
+    """The capability is of an epoch that has ended: the keys were rotated. Ask for a new one."""
+
+
 class DestroyedKey(KeyFault):
     """The record was sealed under a key that has been destroyed. It cannot be opened by anyone."""
 
@@ -157,7 +161,7 @@ class ProofRefused(IntegrityFault):
 
 
 class AccessDenied(ConsentProfileError):
-    """This actor may not do this for this purpose. The refusal is in the audit log."""
+    """This actor, or the key at hand, may not do this. A refused reading is in the audit log."""
 
     exit_code = 7
 
@@ -168,6 +172,10 @@ class UndeclaredPurpose(AccessDenied):
 
 class RoleNotAllowed(AccessDenied):
     """The purpose is declared, but not for this role."""
+
+
+class BeyondCapability(AccessDenied):
+    """The key at hand is a capability: it does not hold the key of this purpose, or the one that this act needs."""
 
 
 # ---- the store as a place -----------------------------------------------------------------------

@@ -22,7 +22,7 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import CompartmentSecret, ImportKey, IndexKey, hkdf_sha256, hmac_sha256
-from consentprofile.errors import CorruptRecord, DestroyedKey, UndeclaredPurpose, WrongKey
+from consentprofile.errors import BeyondCapability, CorruptRecord, DestroyedKey, WrongKey
 
 INDEX: Final = "index"
 SIGNING: Final = "signing"
@@ -97,17 +97,23 @@ def open_slot(binding: Binding, wrapping: SealingKey, slot: Slot, purpose: str, 
 
 
 class EpochKeys:
-    """The opened keys of one epoch. Whoever holds only some of them can open only what these wrap."""
+    """The opened keys of one epoch. Whoever holds only some of them can open only what these wrap.
+
+    What a capability does not hold is not here: whatever needs it raises :class:`BeyondCapability`.
+    """
 
     def __init__(self, store: bytes, epoch: int, keys: Mapping[str, bytes]) -> None:
         self.epoch = epoch
         self.binding = Binding(store)
-        self.index = IndexKey(keys[INDEX])
+        self._index = keys[INDEX]
+        self.index = IndexKey(self._index)
         self.imports = ImportKey(keys[IMPORT]) if IMPORT in keys else None
         self.signing = SigningKey(keys[SIGNING]) if SIGNING in keys else None
         self.officer = SealingKey(keys[OFFICER]) if OFFICER in keys else None
         self._handed = {name.removeprefix(PURPOSE): key for name, key in keys.items() if name.startswith(PURPOSE)}
         self._purposes = {name: SealingKey(key) for name, key in self._handed.items()}
+        self.purposes = tuple(sorted(self._purposes))
+        """The purposes whose keys are here, in the order of their names."""
 
     def __repr__(self) -> str:
         return "<EpochKeys, withheld>"
@@ -115,15 +121,35 @@ class EpochKeys:
     def __reduce__(self) -> NoReturn:
         raise TypeError("keys are not pickled")
 
-    def _wrapping(self, header: SlotHeader, purpose: str) -> SealingKey:
-        key = self._purposes.get(purpose) if header.kind == SlotKind.COMPARTMENT else self.officer
+    def require_purpose(self, purpose: str) -> SealingKey:
+        """The key of a purpose. Raises :class:`BeyondCapability` where it is not here."""
+        key = self._purposes.get(purpose)
         if key is None:
-            raise UndeclaredPurpose(f"the key at hand does not open {purpose or 'officer records'}")
+            raise BeyondCapability(f"this capability does not open the purpose {purpose!r}")
         return key
+
+    def require_officer(self) -> SealingKey:
+        """The officer key. Raises :class:`BeyondCapability` where it is not here."""
+        if self.officer is None:
+            raise BeyondCapability("a capability cannot do this: it needs the key of the store")
+        return self.officer
+
+    def _wrapping(self, header: SlotHeader, purpose: str) -> SealingKey:
+        return self.require_purpose(purpose) if header.kind == SlotKind.COMPARTMENT else self.require_officer()
 
     def hand_over(self) -> dict[str, bytes]:
         """The bytes of the purpose keys, by purpose, for a process that may hold these and nothing else."""
         return dict(self._handed)
+
+    def grant(self, purposes: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of the index key and of the keys of these purposes, by name: all that a capability holds.
+
+        Raises :class:`BeyondCapability` for a purpose whose key is not here.
+        """
+        names = tuple(purposes)
+        for name in names:
+            self.require_purpose(name)
+        return {INDEX: self._index} | {PURPOSE + name: self._handed[name] for name in names}
 
     def mint(self, number: int, header: SlotHeader, *, purpose: str = "", terms: bytes = b"") -> tuple[Slot, SlotKey]:
         """A new random key for the slot, wrapped and opened."""
@@ -168,18 +194,15 @@ class EpochKeys:
     def _unwrap(self, slot: Slot, purpose: str, terms: bytes) -> bytes:
         return open_slot(self.binding, self._wrapping(slot.header, purpose), slot, purpose, terms)
 
-    def seal_record(self, record: RecordType, number: int, plaintext: bytes) -> bytes:
-        """Seal an entry of the actor book or the ledger under the officer key."""
-        return self._officer().seal(plaintext, self.binding.associate(record, number, self.epoch))
+    def seal_record(self, record: RecordType, number: int, plaintext: bytes, *, purpose: str = "") -> bytes:
+        """Seal an entry of the actor book or the ledger under the officer key; with ``purpose``, under that one's."""
+        key = self.require_purpose(purpose) if purpose else self.require_officer()
+        return key.seal(plaintext, self.binding.associate(record, number, self.epoch, purpose=purpose))
 
-    def open_record(self, record: RecordType, number: int, sealed: bytes) -> bytes:
+    def open_record(self, record: RecordType, number: int, sealed: bytes, *, purpose: str = "") -> bytes:
         """Open such an entry. Raises :class:`CorruptRecord`."""
-        return self._officer().open(sealed, self.binding.associate(record, number, self.epoch))
-
-    def _officer(self) -> SealingKey:
-        if self.officer is None:
-            raise UndeclaredPurpose("the key at hand does not open officer records")
-        return self.officer
+        key = self.require_purpose(purpose) if purpose else self.require_officer()
+        return key.open(sealed, self.binding.associate(record, number, self.epoch, purpose=purpose))
 
 
 # ---- the root and its epoch ---------------------------------------------------------------------

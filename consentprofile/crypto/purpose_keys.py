@@ -13,7 +13,7 @@ from consentprofile.crypto.aead import SealingKey
 from consentprofile.crypto.binding import Binding
 from consentprofile.crypto.keys import SlotKey, open_slot
 from consentprofile.crypto.slots import Slot
-from consentprofile.errors import UndeclaredPurpose
+from consentprofile.errors import BeyondCapability
 
 
 class PurposeKeys:
@@ -26,11 +26,11 @@ class PurposeKeys:
     def unwrap(self, slot: Slot, *, purpose: str, terms: bytes) -> SlotKey:
         """The compartment key that lives in the slot.
 
-        Raises :class:`UndeclaredPurpose` for a purpose whose key is not here, else as :meth:`EpochKeys.unwrap`.
+        Raises :class:`BeyondCapability` for a purpose whose key is not here, else as :meth:`EpochKeys.unwrap`.
         """
         wrapping = self._keys.get(purpose)
         if wrapping is None:
-            raise UndeclaredPurpose("the keys at hand do not open this purpose")
+            raise BeyondCapability(f"the keys at hand do not open the purpose {purpose!r}")
         opened = open_slot(self._binding, wrapping, slot, purpose, terms)
         return SlotKey(self._binding, slot.number, slot.header.generation, purpose, opened)
 

@@ -20,6 +20,7 @@ from consentprofile.release import ledger
 from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, place_of
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import verifying
+from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.session import Session
 
 PAGE: Final = 500
@@ -332,7 +333,7 @@ def _actor_book(session: Session) -> tuple[int, list[Finding]]:
             break
         for sequence, sealed in page:
             try:
-                session.keys.open_record(RecordType.ACTOR_BOOK, sequence, sealed)
+                open_entry(session.keys, sequence, sealed)
                 opened += 1
             except CorruptRecord:
                 broken += 1

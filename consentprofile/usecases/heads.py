@@ -7,7 +7,7 @@ behind the log, but a log that does not reach its anchor has been cut.
 from __future__ import annotations
 
 from consentprofile.crypto.signing import SigningKey
-from consentprofile.errors import BrokenLog, ProofRefused, UndeclaredPurpose
+from consentprofile.errors import BeyondCapability, BrokenLog, ProofRefused
 from consentprofile.store.ports import StoredHead
 from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consentprofile.tlog.merkle import Frontier
@@ -22,9 +22,9 @@ def verifier_key(session: Session) -> VerifierKey:
 
 
 def signing_key(session: Session) -> SigningKey:
-    """The key that signs for the log. Raises :class:`UndeclaredPurpose` where the key at hand cannot sign."""
+    """The key that signs for the log. Raises :class:`BeyondCapability` where it is not at hand."""
     if session.keys.signing is None:
-        raise UndeclaredPurpose("the key at hand cannot sign for the log; use the key of the store")
+        raise BeyondCapability("a capability cannot sign for the log: it needs the key of the store")
     return session.keys.signing
 
 

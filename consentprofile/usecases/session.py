@@ -11,7 +11,6 @@ import msgspec
 
 from consentprofile import canonical
 from consentprofile.crypto import aead, keys
-from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters, encode_parameters
 from consentprofile.crypto.randomness import random_bytes
@@ -34,6 +33,7 @@ from consentprofile.store.ports import (
 )
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.tlog.note import is_key_name
+from consentprofile.usecases import actor_book
 
 FIRST_EPOCH: Final = 1
 FIRST_POLICY: Final = 1
@@ -162,9 +162,9 @@ class Session:
     # ---- the actor book --------------------------------------------------------------------------
 
     def actor_entry(self, sequence: int, second: int, actor: Actor, operation: str, purpose: str, reason: str) -> bytes:
-        """A sealed entry of the actor book beside the leaf with this sequence."""
-        plain = canonical.pack((second, actor.role, actor.name, operation, purpose, reason))
-        return self.keys.seal_record(RecordType.ACTOR_BOOK, sequence, plain)
+        """A sealed entry of the actor book beside the leaf with this sequence. Raises :class:`BeyondCapability`."""
+        entry = actor_book.BookEntry(second, actor.role, actor.name, operation, purpose, reason)
+        return actor_book.seal_entry(self.keys, sequence, entry)
 
     def close(self) -> None:
         """Close the store's files."""

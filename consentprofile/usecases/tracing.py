@@ -16,6 +16,7 @@ from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, TRAIL, Head, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
 
@@ -38,15 +39,6 @@ class TrailEntry(Withheld, frozen=True, array_like=True):
     operation: str
     reason: str
     salt: bytes
-
-
-class _BookEntry(Withheld, frozen=True, array_like=True):
-    second: int
-    role: str
-    name: str
-    operation: str
-    purpose: str
-    reason: str
 
 
 class Trace(Withheld, frozen=True, kw_only=True):
@@ -168,8 +160,7 @@ def _book(session: Session, wanted: Actor, since: datetime | None, until: dateti
         with session.ground.files.reading():
             page = session.ground.log.actors(start, PAGE)
         for sequence, sealed in page:
-            plain = session.keys.open_record(RecordType.ACTOR_BOOK, sequence, sealed)
-            entry = canonical.unpack(plain, _BookEntry)
+            entry = open_entry(session.keys, sequence, sealed)
             at = moment(entry.second)
             if (entry.role, entry.name) != wanted or (since and at < since) or (until and at >= until):
                 continue

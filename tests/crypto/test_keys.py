@@ -13,7 +13,7 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import EpochKeys, SlotKey, WrappedKey
 from consentprofile.crypto.slots import NO_KEY, Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import hkdf_sha256, hmac_sha256
-from consentprofile.errors import CorruptRecord, DestroyedKey, QuarantinedRecord, UndeclaredPurpose, WrongKey
+from consentprofile.errors import BeyondCapability, CorruptRecord, DestroyedKey, QuarantinedRecord, WrongKey
 
 STORE, SECRET, EPOCH = bytes(range(16)), b"\x07" * 32, 1
 ROOT = keys.derive_root(SECRET, STORE, EPOCH)
@@ -130,7 +130,7 @@ def test_a_sealed_row_opens_as_nothing_but_what_it_is(opened: EpochKeys) -> None
 def test_every_flipped_bit_of_a_slot_is_refused(opened: EpochKeys) -> None:
     slot, _ = mint(opened)
     for changed in flips(slot.record):
-        with pytest.raises((CorruptRecord, UndeclaredPurpose)):
+        with pytest.raises((CorruptRecord, BeyondCapability)):
             opened.unwrap(slots.decode(9, changed), purpose="support", terms=TERMS)
 
 
@@ -215,7 +215,7 @@ def test_whoever_holds_one_purpose_opens_only_that_one(opened: EpochKeys) -> Non
         lambda: some.open_record(RecordType.LEDGER, 1, b""),
         lambda: some.mint(1, SlotHeader(SlotKind.EVIDENCE, 0, 0)),
     ):
-        with pytest.raises(UndeclaredPurpose):
+        with pytest.raises(BeyondCapability):
             attempt()
 
 

@@ -12,7 +12,7 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.purpose_keys import PurposeKeys
 from consentprofile.crypto.slots import NO_KEY, SlotHeader, SlotKind
-from consentprofile.errors import CorruptRecord, DestroyedKey, UndeclaredPurpose
+from consentprofile.errors import BeyondCapability, CorruptRecord, DestroyedKey
 
 STORE, ROOT, TERMS = bytes(range(16)), bytes(32), b"\x55" * 32
 HEADER = SlotHeader(SlotKind.COMPARTMENT, 2, 3, 1, 1, 1000, 2000, b"\x11" * 32, b"\x22" * 16)
@@ -48,10 +48,10 @@ def test_a_purpose_that_was_not_handed_over_and_an_account_key_stay_closed(opene
     handed = opened.hand_over()
     support = PurposeKeys(STORE, {"support": handed["support"]})
     slot, _ = opened.mint(9, HEADER, purpose="analytics", terms=TERMS)
-    with pytest.raises(UndeclaredPurpose):
+    with pytest.raises(BeyondCapability):
         support.unwrap(slot, purpose="analytics", terms=TERMS)
     account, _ = opened.mint(9, HEADER._replace(kind=SlotKind.ACCOUNT))
-    with pytest.raises(UndeclaredPurpose):
+    with pytest.raises(BeyondCapability):
         support.unwrap(account, purpose="", terms=b"")
     with pytest.raises(CorruptRecord):
         support.unwrap(account, purpose="support", terms=b"")

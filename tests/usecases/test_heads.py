@@ -382,7 +382,7 @@ def test_only_a_key_that_can_sign_signs(scene: Scene, monkeypatch: pytest.Monkey
     """A key of fewer rights reads and records; heads are signed by somebody else later."""
     scene.give()
     monkeypatch.setattr(scene.store._session.keys, "signing", None)
-    with pytest.raises(cp.UndeclaredPurpose):
+    with pytest.raises(cp.BeyondCapability):
         scene.store.audit.checkpoint()
     scene.store.record(event())
     scene.store.close()
