@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from consentprofile.audit import Audit, Certificate, Statement, open_certificate, reference_matches
 from consentprofile.client import Store
+from consentprofile.crypto.capability import Capability
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
 from consentprofile.errors import (
     AccessDenied,
@@ -58,6 +59,7 @@ from consentprofile.release.plan import ReleasePlan
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases.access import Held
 from consentprofile.usecases.audit import LogEntry
+from consentprofile.usecases.capabilities import IssuedCapability
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.check import Finding, Report
 from consentprofile.usecases.compaction import Compacted
@@ -91,6 +93,7 @@ __all__ = [
     "Audit",
     "BeyondCapability",
     "BrokenLog",
+    "Capability",
     "CapabilityEnded",
     "Certificate",
     "Compacted",
@@ -119,6 +122,7 @@ __all__ = [
     "InvalidMapping",
     "InvalidPolicy",
     "InvalidSpec",
+    "IssuedCapability",
     "IssuedCertificate",
     "KeyFault",
     "KeyFile",

@@ -21,15 +21,16 @@ from typing import Self
 from consentprofile.async_audit import AsyncAudit
 from consentprofile.async_calls import Call, Closing, run
 from consentprofile.async_upkeep import AsyncUpkeep
-from consentprofile.client import DEFAULT_WAIT, PathLike, Store
-from consentprofile.crypto.providers import KeyProvider
+from consentprofile.client import DEFAULT_WAIT, Store
+from consentprofile.consenting import PathLike
+from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.consent import Consent, Decision
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.store.ports import Durability
-from consentprofile.usecases import access, check, erasure, importing, reading, recording
+from consentprofile.usecases import access, capabilities, check, erasure, importing, reading, recording
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.row_files import Format
@@ -315,3 +316,17 @@ class AsyncStore:
     async def back_up_keyring(self, target: PathLike) -> None:
         """As :meth:`Store.back_up_keyring`."""
         await run(lambda: self._store.back_up_keyring(target))
+
+    async def issue_capability(
+        self,
+        target: PathLike,
+        purposes: str | Sequence[str],
+        role: str,
+        *,
+        passphrase: Passphrase | None = None,
+        actor: str = "officer:unnamed",
+    ) -> capabilities.IssuedCapability:
+        """As :meth:`Store.issue_capability`."""
+        return await run(
+            lambda: self._store.issue_capability(target, purposes, role, passphrase=passphrase, actor=actor)
+        )

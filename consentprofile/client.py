@@ -6,18 +6,15 @@ open at once; a fork opens its own connections at first use.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from consentprofile.audit import Audit
-from consentprofile.crypto.providers import KeyProvider
-from consentprofile.errors import StoreClosed
-from consentprofile.model.consent import Act, Consent, Decision
+from consentprofile.consenting import Consenting, PathLike, named, source_of
+from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
 from consentprofile.release.plan import ReleasePlan
@@ -26,8 +23,8 @@ from consentprofile.upkeep import Upkeep
 from consentprofile.usecases import (
     access,
     backup,
+    capabilities,
     check,
-    consent,
     erasure,
     gathering,
     heads,
@@ -35,7 +32,6 @@ from consentprofile.usecases import (
     reading,
     recording,
     session,
-    suppression,
 )
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
@@ -44,21 +40,15 @@ from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, Session, system_clock
 from consentprofile.view import View
 
-PathLike = str | os.PathLike[str]
-T = TypeVar("T")
-
 DEFAULT_WAIT: Final = 5.0
 """Seconds that a call waits for another process before it raises :class:`StoreBusy`."""
 
-DECISIONS: Final = 1_000
-"""Decisions that ``give_consents`` carries out in one change."""
 
-
-class Store:
+class Store(Consenting):
     """An encrypted store of consented events. :meth:`create` or :meth:`open` one; close it, or use ``with``."""
 
     def __init__(self, opened: Session, gather: float = 0.0) -> None:
-        self._opened: Session | None = opened
+        super().__init__(opened)
         self._gathering = gathering.Gathering(gather)
         self._upkeep = Upkeep(lambda: self._session)
 
@@ -99,15 +89,15 @@ class Store:
         wait: float = DEFAULT_WAIT,
         gather: float = 0.0,
     ) -> Store:
-        """Open the store at ``path``.
+        """Open the store at ``path``, with its key or with a :class:`Capability`, which opens some purposes only.
 
         ``policy``, where given, must be the accepted one (:class:`PolicyChanged`). ``clock`` answers aware datetimes.
         ``durability`` is that of recording and of the leaves of reads: with ``"relaxed"`` a power cut may lose the last
         moments, never corrupt; consent, withdrawal and erasure are always durable when they return. ``wait`` bounds, in
         seconds, how long a call waits for other processes. Calls of :meth:`record` that come at the same time share a
         transaction; ``gather``, 0 to 0.05 seconds, is how long the first of them waits for the others, if there were
-        others lately. Raises :class:`StoreNotFound`, :class:`WrongKey`, :class:`KeyUnavailable`, :class:`NewerFormat`,
-        :class:`CorruptRecord`, :class:`StoreBusy`, :class:`InputError`.
+        others lately. Raises :class:`StoreNotFound`, :class:`WrongKey`, :class:`KeyUnavailable`,
+        :class:`CapabilityEnded`, :class:`NewerFormat`, :class:`CorruptRecord`, :class:`StoreBusy`, :class:`InputError`.
         """
         gathering.require_gather(gather)
         opened = session.open_session(Path(path), key, clock, wait=wait, durability=durability)
@@ -143,105 +133,9 @@ class Store:
         return "<Store, closed>" if self._opened is None else "<Store, open>"
 
     @property
-    def _session(self) -> Session:
-        if self._opened is None:
-            raise StoreClosed("the store is closed; open it again")
-        return self._opened
-
-    def _signed(self, done: T) -> T:
-        """What an officer did is signed for before it is answered: a head of the log that covers it."""
-        heads.checkpoint_if_grown(self._session)
-        return done
-
-    @property
     def policy(self) -> Policy:
         """The accepted policy."""
         return self._session.policy
-
-    # ---- consent ---------------------------------------------------------------------------------
-
-    def give_consent(self, account: str, purposes: Sequence[str], *, notice: str, method: str) -> dict[str, Consent]:
-        """Note that the person gave consent now, having been shown ``notice``; what stands afterwards, by purpose.
-
-        ``method`` says how, in the controller's words; it is sealed as evidence. Durable when it returns. Raises
-        :class:`InvalidDecision` (superseded or unknown notice), :class:`UndeclaredPurpose`, :class:`InvalidAccount`.
-        """
-        return self._decide(account, purposes, Act.GIVE, notice, method)
-
-    def refuse_consent(
-        self, account: str, purposes: Sequence[str], *, notice: str | None = None, method: str | None = None
-    ) -> dict[str, Consent]:
-        """Note that the person said no. Where consent was in force, it is withdrawn."""
-        return self._decide(account, purposes, Act.REFUSE, notice, method)
-
-    def renew_consent(
-        self, account: str, purposes: Sequence[str], *, notice: str, method: str | None = None
-    ) -> dict[str, Consent]:
-        """Let the lifetime of consents in force begin anew, under the notice in force; others stay as they are."""
-        return self._decide(account, purposes, Act.RENEW, notice, method)
-
-    def withdraw_consent(
-        self, account: str, purposes: Sequence[str], *, method: str | None = None
-    ) -> IssuedCertificate:
-        """Withdraw consent: the keys of these compartments are destroyed before this returns.
-
-        The certificate proves it; its ``consents`` say what stands afterwards, by purpose.
-        """
-        return self._end(account, purposes, Act.WITHDRAW, method, "app")
-
-    def invalidate_consent(
-        self, account: str, purposes: Sequence[str], *, method: str | None = None
-    ) -> IssuedCertificate:
-        """Declare, as an officer, that a consent was never valid; its key is destroyed before this returns."""
-        return self._end(account, purposes, Act.INVALIDATE, method, "officer")
-
-    def _end(self, account: str, purposes: Sequence[str], act: Act, method: str | None, role: str) -> IssuedCertificate:
-        decision = Decision(account=account, purposes=_named(purposes), act=act, method=method)
-        return consent.end(self._session, decision, role=role)
-
-    def _decide(
-        self, account: str, purposes: Sequence[str], act: Act, notice: str | None, method: str | None
-    ) -> dict[str, Consent]:
-        decision = Decision(account=account, purposes=_named(purposes), act=act, notice=notice, method=method)
-        return consent.decide(self._session, [decision]).answers[0]
-
-    def give_consents(self, decisions: Iterable[Decision], *, progress: Callable[[int], None] | None = None) -> int:
-        """Carry out any iterable of decisions, of any act, in batches and in order; how many of them changed something.
-
-        A bad decision raises :class:`InvalidDecision` and voids its own batch; earlier batches stay.
-        """
-        source, done, changed = iter(decisions), 0, 0
-        while batch := list(islice(source, DECISIONS)):
-            answers = consent.decide(self._session, batch).answers
-            changed += sum(any(one.changed for one in answer.values()) for answer in answers)
-            done += len(batch)
-            if progress is not None:
-                progress(done)
-        return changed
-
-    def consents(self, account: str) -> dict[str, Consent]:
-        """What stands for an account, for every declared purpose, with the evidence of how it came to stand."""
-        return consent.consents(self._session, account)
-
-    def import_consents(
-        self,
-        source: PathLike,
-        *,
-        format: Format | None = None,
-        rejects: PathLike | None = None,
-        progress: importing.Progress | None = None,
-    ) -> importing.Imported:
-        """Import decisions from a CSV or NDJSON file (or ``-``), each judged by the notice of its time."""
-        out = None if rejects is None else Path(rejects)
-        return importing.import_decisions(self._session, _source(source), format=format, rejects=out, progress=progress)
-
-    def suppress(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
-        """Switch off, for one account, the purposes that the policy names under ``reason``; whether that is new."""
-        return self._signed(suppression.suppress(self._session, account, reason, actor=actor))
-
-    def lift_suppression(self, account: str, reason: str, *, actor: str = "officer:unnamed") -> bool:
-        """Take a suppression back; whether there was one."""
-        return self._signed(suppression.lift_suppression(self._session, account, reason, actor=actor))
 
     # ---- events ----------------------------------------------------------------------------------
 
@@ -285,7 +179,7 @@ class Store:
         """
         return importing.import_events(
             self._session,
-            _source(source),
+            source_of(source),
             read_declared(mapping, "mapping"),
             Path(mapping).name,
             format=format,
@@ -323,11 +217,11 @@ class Store:
         The proof of consent decisions stays until its own lifetime is over; suppressions stay. ``reference`` is the
         operator's own (a request number); only a salted commitment to it is kept. Raises :class:`InvalidAccount`.
         """
-        return erasure.erase(self._session, _named(accounts), reference=reference, actor=actor)
+        return erasure.erase(self._session, named(accounts), reference=reference, actor=actor)
 
     def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
         """What :meth:`erase` would do, without doing it: how many accounts are known, how many keys would die."""
-        return erasure.plan(self._session, _named(accounts))
+        return erasure.plan(self._session, named(accounts))
 
     # ---- releases --------------------------------------------------------------------------------
 
@@ -366,10 +260,22 @@ class Store:
         backup.back_up_keyring(self._session, Path(target))
         self._signed(None)
 
+    def issue_capability(
+        self,
+        target: PathLike,
+        purposes: str | Sequence[str],
+        role: str,
+        *,
+        passphrase: Passphrase | None = None,
+        actor: str = "officer:unnamed",
+    ) -> capabilities.IssuedCapability:
+        """Write a capability to a new file (mode 0600): whoever has it opens these purposes, in this role, no more.
 
-def _source(source: PathLike) -> str | Path:
-    return "-" if source == "-" else Path(source)
-
-
-def _named(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+        The role ``app`` records; any other reads where the policy names it among the readers. ``passphrase`` seals the
+        keys in it. It ends when the keys are rotated, and not before. Raises :class:`UndeclaredPurpose`,
+        :class:`RoleNotAllowed`, :class:`InputError`, :class:`KeyUnavailable`, :class:`StoreFault`.
+        """
+        issued = capabilities.issue(
+            self._session, Path(target), named(purposes), role, passphrase=passphrase, actor=actor
+        )
+        return self._signed(issued)

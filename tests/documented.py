@@ -31,7 +31,7 @@ def tables(page: str) -> list[list[str]]:
 
 
 OUR_MODULES = re.compile(
-    r"\b(?:access|audit|check|compaction|erasure|expiry|importing|proving|reading|recording|releases|retention|tracing|verifying)\."
+    r"\b(?:access|audit|capabilities|check|compaction|erasure|expiry|importing|proving|reading|recording|releases|retention|tracing|verifying)\."
 )
 
 
@@ -49,10 +49,13 @@ def signature(node: ast.FunctionDef) -> str:
 
 
 def signatures(face: type) -> dict[str, str]:
-    """The public methods of a class as their source writes them."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(face))).body
-    assert isinstance(tree, ast.ClassDef)
-    methods = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    """The public methods of a class, those that it inherits included, as their source writes them."""
+    methods: list[ast.FunctionDef] = []
+    for part in reversed(face.__mro__):
+        if part is not object:
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+            assert isinstance(tree, ast.ClassDef)
+            methods += [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     return {node.name: signature(node) for node in methods if not node.name.startswith("_")}
 
 

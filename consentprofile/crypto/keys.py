@@ -134,6 +134,12 @@ class EpochKeys:
             raise BeyondCapability("a capability cannot do this: it needs the key of the store")
         return self.officer
 
+    def require_imports(self) -> ImportKey:
+        """The key that derives the ids of imported events. Raises :class:`BeyondCapability` where it is not here."""
+        if self.imports is None:
+            raise BeyondCapability("a capability cannot import: it needs the key of the store")
+        return self.imports
+
     def _wrapping(self, header: SlotHeader, purpose: str) -> SealingKey:
         return self.require_purpose(purpose) if header.kind == SlotKind.COMPARTMENT else self.require_officer()
 

@@ -22,6 +22,8 @@ from consentprofile.crypto.aead import KEY_BYTES
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, KeyUnavailable
 
+PathLike = str | os.PathLike[str]
+
 KEY_PREFIX: Final = "consentprofile-key-1:"
 """What the text of a key begins with; base64 of 32 random bytes follows."""
 
@@ -65,6 +67,25 @@ def _parse(text: str, where: str) -> bytes:
     return key
 
 
+def read_private(path: PathLike, what: str, characters: int) -> str:
+    """At most so many characters of a file that is its owner's alone; ``what`` names it in messages.
+
+    A link is followed, and what it leads to is judged. Raises :class:`KeyUnavailable`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not block
+    except OSError as error:
+        raise KeyUnavailable(f"{what} cannot be read: {error.strerror}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise KeyUnavailable(f"{what} is not a regular file")
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise KeyUnavailable(f"{what} may be read by others: run `chmod 600` on it, and think who has read it")
+        return file.read(characters)
+
+
 def _require(parameters: Parameters, provider: str) -> None:
     if parameters.provider != provider:
         raise KeyUnavailable(
@@ -91,7 +112,7 @@ class KeyFile(_Provider):
 
     provider: Final = "key-file"
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
 
     def enroll(self) -> tuple[bytes, Parameters]:
@@ -119,20 +140,7 @@ class KeyFile(_Provider):
         return self._read()
 
     def _read(self) -> bytes:
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not block
-        except OSError as error:
-            raise KeyUnavailable(f"the key file cannot be read: {error.strerror}") from None
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            raise KeyUnavailable("the key file is not a regular file")
-        with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
-            if stat.S_IMODE(status.st_mode) & 0o077:
-                raise KeyUnavailable(
-                    "the key file may be read by others: run `chmod 600` on it, and think who has read it"
-                )
-            return _parse(file.read(1024), "the key file")
+        return _parse(read_private(self.path, "the key file", 1024), "the key file")
 
 
 class EnvKey(_Provider):

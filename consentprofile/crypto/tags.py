@@ -23,6 +23,7 @@ _EVENT: Final = b"\x03"
 _TOKEN: Final = b"\x04"
 _MEMBER: Final = b"\x05"
 _POLICY: Final = b"\x06"
+_CAPABILITY: Final = b"\x07"
 
 # What HMAC (RFC 2104) hashes before the message and before the inner digest is a block of 64 bytes: the key, filled up
 # with zeros, each byte XOR 0x36 or 0x5c.
@@ -91,6 +92,10 @@ class IndexKey(_Keyed):
     def policy(self, number: int, digest: bytes) -> bytes:
         """What proves that a policy was accepted by a holder of the index key, 32 bytes."""
         return hmac_sha256(self._key, _POLICY + number.to_bytes(8, "big") + digest)
+
+    def capability(self, head: bytes, held: bytes) -> bytes:
+        """What shows that a capability was not damaged, 32 bytes: its packed head, which ends itself, and its keys."""
+        return hmac_sha256(self._key, _CAPABILITY + head + held)
 
 
 class CompartmentSecret(_Keyed):

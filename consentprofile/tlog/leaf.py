@@ -58,6 +58,7 @@ class Operation(StrEnum):
     RELEASE_PLANNED = "release-planned"
     REPAIRED = "repaired"
     KEYRING_BACKED_UP = "keyring-backed-up"
+    CAPABILITY_ISSUED = "capability-issued"
 
 
 class Draft(msgspec.Struct, frozen=True, array_like=True):

@@ -52,6 +52,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
 
     For an account that the store does not know, ``account`` is None and there is nothing but perhaps evidence.
     """
+    session.keys.require_officer()
     who = parse_actor(actor)
     tag = session.tag(account)
     ground = session.ground

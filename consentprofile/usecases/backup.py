@@ -19,6 +19,7 @@ def back_up_keyring(session: Session, target: Path) -> None:
 
     Raises :class:`InputError` where something is in the way, :class:`StoreFault` where it cannot be written.
     """
+    session.keys.require_officer()
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:

@@ -65,6 +65,7 @@ def certify(session: Session, kind: Kind, sequences: Sequence[int]) -> bytes:
 
 def certify_leaves(session: Session, sequences: Sequence[int]) -> bytes:
     """The certificate over these destruction leaves, for one that was lost. Raises :class:`InputError` for others."""
+    heads.signing_key(session)
     ordered = sorted({sequence for sequence in sequences if 0 <= sequence <= MAX_SIZE})
     with session.ground.files.reading():
         pages = [session.ground.log.page(sequence, 1) for sequence in ordered]

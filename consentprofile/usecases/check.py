@@ -71,6 +71,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(session: Session, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> Report:
     """Check the whole store. ``repair`` purges rows whose key is dead, which is always safe, and nothing else."""
+    session.keys.require_officer()
     findings: list[Finding] = []
     say = progress or (lambda _: None)
     say("databases")

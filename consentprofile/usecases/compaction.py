@@ -179,7 +179,7 @@ class _Merging:
         self._session = session
         self._few = few
         self._now = session.now()
-        self._names = {number: name for name, number in session.purpose_numbers.items()}
+        self._names = {session.purpose_numbers[name]: name for name in session.purposes}
         self._commitment = hashlib.sha256()
         self.merged = self.sealed = self.dropped = 0
 
@@ -213,6 +213,8 @@ class _Merging:
         mine = [one for one in alive if one[1] == generation]
         if slot.header.kind != SlotKind.COMPARTMENT or not self._session.is_in_force(slot, self._now):
             return alive
+        if slot.header.purpose not in self._names:
+            return alive  # a capability moves what it cannot open, as it is
         chosen = _small(mine, everything=self._few == 1)
         if len(chosen) < 2:
             return alive

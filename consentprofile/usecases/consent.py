@@ -79,6 +79,7 @@ def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = 
     adds nothing. ``imported`` also takes decisions under superseded notices. Raises :class:`InvalidDecision`,
     :class:`InvalidAccount` or :class:`UndeclaredPurpose`; then nothing has changed.
     """
+    session.keys.require_officer()
     with session.ground.writing():
         now = session.now()
         first = session.ground.log.size()
@@ -277,6 +278,7 @@ def consents(session: Session, account: str, *, role: str = "app") -> dict[str, 
     The reading has a leaf. After an erasure the evidence is still here, until its own lifetime is over. Raises
     :class:`InvalidAccount`.
     """
+    session.keys.require_officer()
     tag = session.tag(account)
     with session.ground.writing():
         now = session.now()

@@ -39,6 +39,7 @@ class ErasurePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(session: Session, accounts: Sequence[str]) -> ErasurePlan:
     """What :func:`erase` would do to these accounts now. Nothing is changed and nothing personal opened."""
+    session.keys.require_officer()
     tags = list(dict.fromkeys(session.tag(account) for account in accounts))
     names = {session.place(name): name for name in session.purpose_numbers}
     found = keys = 0
@@ -62,6 +63,7 @@ def erase(
     Raises :class:`InvalidAccount`, :class:`InvalidActor` or :class:`InputError` before anything has changed. Should the
     process end before the certificate is made, it can be had later from the leaves.
     """
+    session.keys.require_officer()
     if len(accounts) > MAXIMUM_ACCOUNTS:
         raise InputError(f"at most {MAXIMUM_ACCOUNTS} accounts are erased at once; call again for the others")
     who = parse_actor(actor)

@@ -57,6 +57,7 @@ def expire(session: Session, *, attended: bool = False) -> Expiry:
 
 
 def _find(session: Session) -> tuple[Expiry, list[int]]:
+    session.keys.require_officer()
     ground, after, living = session.ground, 0, 0
     dying: list[int] = []
     purposes: dict[str, int] = {}

@@ -60,10 +60,8 @@ def import_events(
     :class:`InvalidMapping` and :class:`UnreadableInput` before or while reading; batches recorded until then stay.
     ``workers`` is as for :func:`record_many`.
     """
+    derive = session.keys.require_imports().event
     rows_mapping = read_mapping(mapping, mapping_name, session.policy)
-    if session.keys.imports is None:
-        raise InputError("the key at hand cannot import events; use the key of the store")
-    derive = session.keys.imports.event
     latest = datetime.fromtimestamp(session.now() + FUTURE_SECONDS, UTC) - timedelta(seconds=1)
     with open_rows(source, format, columns=rows_mapping.columns) as rows, Rejects(rejects) as refused:
         rows_mapping.check_columns(rows.columns)
@@ -108,6 +106,7 @@ def import_decisions(
 
     Decisions older than what stands change nothing, so an import can be repeated. Raises :class:`UnreadableInput`.
     """
+    session.keys.require_officer()
     changed: dict[str, int] = {}
     with open_rows(source, format, columns=COLUMNS) as rows, Rejects(rejects) as refused:
         read = decision_reader(rows.columns)

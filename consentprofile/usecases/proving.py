@@ -36,6 +36,7 @@ def prove(session: Session, sequence: int) -> bytes:
     Where no signed head covers the leaf yet, one is signed. The proof is verified before it is returned. Raises
     :class:`InputError` for a leaf that is not there, :class:`BrokenLog` for one that cannot be proved.
     """
+    key = heads.verifier_key(session)
     with session.ground.files.reading():
         size = session.ground.log.size()
     if not 0 <= sequence < size:
@@ -46,7 +47,7 @@ def prove(session: Session, sequence: int) -> bytes:
         page = session.ground.log.page(sequence, 1)
     try:
         proof = TlogProof(index=sequence, hashes=tuple(hashes), checkpoint=parse_note(head.note))
-        verify_tlog_proof(proof, page[0].body if page else b"", heads.verifier_key(session))
+        verify_tlog_proof(proof, page[0].body if page else b"", key)
     except ProofRefused:
         raise BrokenLog(f"leaf {sequence} cannot be proved; run `audit verify`", sequence=sequence) from None
     return proof.encode()

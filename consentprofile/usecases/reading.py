@@ -15,7 +15,7 @@ from typing import Final
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot
-from consentprofile.errors import RoleNotAllowed, UndeclaredPurpose
+from consentprofile.errors import AccessDenied, RoleNotAllowed, UndeclaredPurpose
 from consentprofile.model import block
 from consentprofile.model.consent import IN_FORCE
 from consentprofile.model.event import Recorded, Value
@@ -164,7 +164,11 @@ def public_event(event: Recorded) -> StoredEvent:
 
 @contextmanager
 def view(session: Session, purpose: str, actor: str, reason: str | None) -> Iterator[Reader]:
-    """Open a reader. Raises :class:`UndeclaredPurpose` or :class:`RoleNotAllowed`, each with a leaf of the refusal."""
+    """Open a reader.
+
+    Raises :class:`UndeclaredPurpose`, :class:`RoleNotAllowed` or :class:`BeyondCapability`, each with a leaf of the
+    refusal.
+    """
     yield Reader(session, purpose, actor, reason)
 
 
@@ -173,12 +177,14 @@ def _admit(session: Session, purpose: str, actor: str, reason: str | None) -> tu
     why = require_reason(reason)
     try:
         declared = session.purpose(purpose)
+        session.keys.require_purpose(purpose)
+        session.require_role(who.role)
         if who.role not in declared.readers:
             readers = ", ".join(declared.readers) or "nobody"
             raise RoleNotAllowed(f"this role is not among the readers of the purpose {purpose!r}, which are: {readers}")
-    except (UndeclaredPurpose, RoleNotAllowed) as error:
+    except AccessDenied as error:
         # An undeclared purpose or role is not repeated in the log: it could be anything, a person's name too.
-        named = purpose if isinstance(error, RoleNotAllowed) else ""
+        named = "" if isinstance(error, UndeclaredPurpose) else purpose
         _note_refusal(session, who, named, why)
         raise
     return who, declared

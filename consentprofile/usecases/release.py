@@ -65,6 +65,7 @@ def release(
 
     Raises :class:`InvalidSpec` or :class:`ReleaseRefused`; then nothing has left the store.
     """
+    session.keys.require_officer()
     spec = read_spec(text, name, session.policy)
     found = _answer(session, spec)
     if found is None:
@@ -77,6 +78,7 @@ def release(
 
 def plan(session: Session, text: str, name: str, *, progress: Progress | None = None) -> ReleasePlan:
     """What the release would be, never its figures. Raises like :func:`release`. Costs as much as the release."""
+    session.keys.require_officer()
     spec = read_spec(text, name, session.policy)
     with session.ground.writing():
         now = session.now()

@@ -143,6 +143,7 @@ def _may_be_due(slot: Slot | None, oldest: Mapping[int, int]) -> bool:
 
 def _find(session: Session) -> tuple[RetentionPlan, array[int]]:
     """The plan, and the numbers of the slots that are due."""
+    session.keys.require_officer()
     ground, after, living = session.ground, 0, 0
     with ground.files.reading():
         newest = ground.log.hour() * 3600

@@ -11,11 +11,19 @@ import msgspec
 
 from consentprofile import canonical
 from consentprofile.crypto import aead, keys
+from consentprofile.crypto.capability import Capability, EpochMark
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters, encode_parameters
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
-from consentprofile.errors import CorruptRecord, InputError, PolicyChanged, StoreNotFound, UndeclaredPurpose
+from consentprofile.errors import (
+    CorruptRecord,
+    InputError,
+    PolicyChanged,
+    RoleNotAllowed,
+    StoreNotFound,
+    UndeclaredPurpose,
+)
 from consentprofile.model.block import Codebook
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.consent import IN_FORCE, State
@@ -56,9 +64,11 @@ def system_clock() -> datetime:
 class Session:
     """One open store."""
 
-    def __init__(self, ground: Ground, opened: EpochKeys, clock: Clock) -> None:
+    def __init__(self, ground: Ground, opened: EpochKeys, clock: Clock, *, role: str | None = None) -> None:
         self.ground: Final = ground
         self.keys: Final = opened
+        self.role: Final = role
+        """The role that a capability pins; None for the key of the store, which pins none."""
         self._clock = clock
         self.origin: Final = ground.keyring.origin()
         self._policies = {
@@ -75,6 +85,9 @@ class Session:
         self.purpose_numbers: Final = {name: number for number, name in self.purpose_names.items()}
         if not self.purpose_numbers.keys() >= self.policy.purposes.keys():
             raise CorruptRecord("the keyring does not have the purposes of the policy; restore keys.db")
+        names = tuple(self.policy.purposes)
+        self.purposes: Final = names if role is None else tuple(name for name in names if name in opened.purposes)
+        """The purposes that the keys at hand open, in the order of the policy."""
         self._codebooks: dict[int, Codebook] = {}
         self._terms: dict[int, Terms] = {}
         self._bounds: dict[int, bytes] = {}
@@ -95,6 +108,11 @@ class Session:
         if found is None:
             raise UndeclaredPurpose("the policy declares no such purpose; `policy show` lists the purposes")
         return found
+
+    def require_role(self, role: str) -> None:
+        """Raise :class:`RoleNotAllowed` unless ``role`` may act: under a capability, the one that this pins alone."""
+        if self.role is not None and role != self.role:
+            raise RoleNotAllowed(f"this capability is for the role {self.role!r} alone; ask for one of the other role")
 
     def place(self, purpose: str) -> int:
         """Where the directory keeps an account's compartment for this purpose."""
@@ -216,7 +234,11 @@ def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock, *, origin
 
 
 def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, durability: Durability) -> Session:
-    """Open a store. Raises :class:`WrongKey`, :class:`StoreNotFound`, :class:`NewerFormat`, :class:`CorruptRecord`."""
+    """Open a store, with its key or with a capability.
+
+    Raises :class:`WrongKey`, :class:`CapabilityEnded`, :class:`StoreNotFound`, :class:`NewerFormat`,
+    :class:`CorruptRecord`.
+    """
     aead.require_support()
     if not path.is_dir():
         raise StoreNotFound("there is no store at this path; `consentprofile init` makes one")
@@ -225,12 +247,15 @@ def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, dur
         ground.require_agreement()
         store, number = ground.keyring.identity()
         epoch = ground.keyring.epoch(number)
-        secret = key.recall(decode_parameters(epoch.provider))
-        root = keys.derive_root(secret, store, number)
-        opened = keys.open_epoch(root, epoch.check_value, store, number, epoch.wrapped)
+        if isinstance(key, Capability):
+            role, opened = key.open(EpochMark(store, number, epoch.check_value))
+        else:
+            secret = key.recall(decode_parameters(epoch.provider))
+            root = keys.derive_root(secret, store, number)
+            role, opened = None, keys.open_epoch(root, epoch.check_value, store, number, epoch.wrapped)
         with ground.writing():
             pass  # finishes what a crash left pending
-        return Session(ground, opened, clock)
+        return Session(ground, opened, clock, role=role)
     except BaseException:
         ground.files.close()
         raise

@@ -28,6 +28,7 @@ def lift_suppression(session: Session, account: str, reason: str, *, actor: str 
 
 
 def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool) -> bool:
+    session.keys.require_officer()
     who = parse_actor(actor)
     if reason not in session.policy.suppressions:
         raise InvalidDecision("the policy declares no such reason; `policy show` lists the reasons for suppression")

@@ -102,6 +102,7 @@ def of_account(session: Session, account: str, *, actor: str, reason: str | None
     Empty for an account that the store does not know, or no longer. Raises :class:`InvalidAccount`,
     :class:`InvalidActor`.
     """
+    session.keys.require_officer()
     who, tag = parse_actor(actor), session.tag(account)
     leave(session, who, Operation.AUDIT_READ, require_reason(reason), tag=tag)
     with session.ground.files.reading(), session.ground.keyring.snapshot():
@@ -147,6 +148,7 @@ def of_actor(
     Read in pages, whatever the length of the book. Raises :class:`InvalidActor`, :class:`InputError` for a time
     without a zone, :class:`CorruptRecord`.
     """
+    session.keys.require_officer()
     wanted, who = parse_actor(name), parse_actor(actor)
     if any(bound is not None and bound.tzinfo is None for bound in (since, until)):
         raise InputError("a time is a datetime with a time zone")

@@ -82,6 +82,7 @@ def verify(session: Session, progress: Callable[[int], None] | None = None) -> L
 
     Cost: about 4 microseconds a leaf, in memory that does not grow with the log. Others may go on meanwhile.
     """
+    heads.signing_key(session)
     with session.ground.writing():
         pass  # what a crash left pending is in the keyring and not yet in the log
     for last_try in (False,) * (TRIES - 1) + (True,):

@@ -344,7 +344,7 @@ def test_a_bad_decision_is_one_typed_error_and_changes_nothing(
 
 
 def test_a_bad_decision_voids_its_own_batch_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consentprofile.client.DECISIONS", 2)
+    monkeypatch.setattr("consentprofile.consenting.DECISIONS", 2)
     decisions = [
         cp.Decision(account=f"acct-{number}", purposes=("support",), notice=NEW if number != 3 else OLD, method="form")
         for number in range(6)

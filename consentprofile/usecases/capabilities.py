@@ -1,0 +1,138 @@
+"""Issuing a capability: a key file that opens some purposes, in one role, and nothing else.
+
+The leaves come first: each purpose that a file opens stands in the log, with the role and the file's random id, before
+there is a file. (What a process that dies in between leaves behind is a leaf too many, never a file too many.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from consentprofile.crypto import capability
+from consentprofile.crypto.capability import ID_BYTES, EpochMark
+from consentprofile.crypto.providers import Passphrase
+from consentprofile.crypto.randomness import random_bytes
+from consentprofile.errors import InputError, RoleNotAllowed, StoreFault
+from consentprofile.model.ids import parse_actor
+from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.session import Session
+
+CAPABILITY: Final = "capability"
+"""The fact that names a capability in a leaf."""
+
+RECORDER: Final = "app"
+"""The one role that records."""
+
+
+class IssuedCapability(msgspec.Struct, frozen=True, kw_only=True):
+    """A capability that was issued: its random id (hex), what it opens, in which role, and its leaves in the log."""
+
+    id: str
+    purposes: tuple[str, ...]
+    role: str
+    epoch: int
+    leaves: tuple[int, ...]
+
+
+def issue(
+    session: Session,
+    target: Path,
+    purposes: Sequence[str],
+    role: str,
+    *,
+    passphrase: Passphrase | None = None,
+    actor: str = "officer:unnamed",
+) -> IssuedCapability:
+    """Write a capability to ``target`` (mode 0600), which must not exist; ``passphrase`` seals the keys in it.
+
+    Raises :class:`BeyondCapability` where the store was itself opened by one, :class:`UndeclaredPurpose`,
+    :class:`RoleNotAllowed` for a role that could do nothing, :class:`InputError` where something is in the way or no
+    purpose is named, :class:`KeyUnavailable` for a short passphrase; then nothing has changed. Raises
+    :class:`StoreFault` where the file could not be written: the log says that it was issued, and nobody has it.
+    """
+    session.keys.require_officer()
+    who = parse_actor(actor)
+    named = _named(session, purposes)
+    _require_use(session, named, role)
+    _require_free(target)
+    identity = random_bytes(ID_BYTES)
+    enrolled = None if passphrase is None else passphrase.enroll()
+    with session.ground.writing():
+        now = session.now()
+        store, number = session.ground.keyring.identity()
+        mark = EpochMark(store, number, session.ground.keyring.epoch(number).check_value)
+        text = capability.write(mark, identity, role, session.keys.grant(named), enrolled)
+        drafts = [Draft(Operation.CAPABILITY_ISSUED, now, name, role, ((CAPABILITY, identity),)) for name in named]
+        with session.ground.files.data_transaction(full=True):
+            first = session.ground.log.append(drafts, session.policy.digest)
+            session.ground.log.note_actors(
+                (leaf, session.actor_entry(leaf, now, who, Operation.CAPABILITY_ISSUED, name, ""))
+                for leaf, name in enumerate(named, first)
+            )
+    _write(target, text)
+    leaves = tuple(range(first, first + len(named)))
+    return IssuedCapability(id=identity.hex(), purposes=named, role=role, epoch=number, leaves=leaves)
+
+
+def require_recorder(session: Session) -> None:
+    """Raise :class:`RoleNotAllowed` where a capability opened the store for a role that only reads."""
+    if session.role not in (None, RECORDER):
+        raise RoleNotAllowed(
+            f"a capability of the role {session.role!r} does not record; only one of {RECORDER!r} does"
+        )
+
+
+def _named(session: Session, purposes: Sequence[str]) -> tuple[str, ...]:
+    """The purposes, declared and in the order of the policy."""
+    asked = {session.purpose(name).name for name in purposes}
+    if not asked:
+        raise InputError("a capability opens at least one purpose: name it")
+    return tuple(name for name in session.policy.purposes if name in asked)
+
+
+def _require_use(session: Session, purposes: Sequence[str], role: str) -> None:
+    """A key that is good for nothing is only good for being lost."""
+    if role not in session.policy.all_roles:
+        raise RoleNotAllowed("the policy knows no such role; `policy show` lists the roles")
+    for name in purposes:
+        readers = session.policy.purposes[name].readers
+        if role != RECORDER and role not in readers:
+            allowed = ", ".join((*readers, RECORDER))
+            raise RoleNotAllowed(f"this role neither reads for the purpose {name!r} nor records; these do: {allowed}")
+
+
+def _require_free(target: Path) -> None:
+    if os.path.lexists(target):
+        raise InputError("there is a file at the target already; a capability never overwrites one")
+    if not target.absolute().parent.is_dir():
+        raise InputError("the folder that the capability is to lie in is not there; make it first")
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a file that is its owner's alone, whole or not at all, and never over another."""
+    beside = target.with_name(f".{target.name}.{random_bytes(8).hex()}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(beside, target)  # unlike a rename it fails where a file has come into being meanwhile
+        finally:
+            beside.unlink()
+        folder = os.open(target.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreFault(
+            f"the capability cannot be written: {error.strerror}. The log says that it was issued, but there is no "
+            "file: issue another one"
+        ) from None
