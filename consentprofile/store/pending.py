@@ -18,6 +18,9 @@ A new key for a compartment (a *succession*) goes the same way, with two keys al
     4. data.db   these are purged, once no reader holds the old key
     5. keys.db   the note is cleared
 
+Before a note is cleared whose keys have died, the destruction journal has a line for each of them
+(:mod:`consentprofile.store.journal`); of a succession, before step 3.
+
 The note of a succession holds no rows: where 2 has not happened, the new key is given up, and nothing has changed.
 Readers find the slot's own generation at any moment: until 3 the old key with the old rows, which are all still there,
 and from 3 on the new key with the new rows, which have been there since 2.
@@ -39,10 +42,11 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import StoreFault
 from consentprofile.store.blocks import rows_of
 from consentprofile.store.files import Files
+from consentprofile.store.journal import SUCCEEDED, Destruction, Journal
 from consentprofile.store.keyring import Keyring
-from consentprofile.store.log import Log
+from consentprofile.store.log import SECONDS_AN_HOUR, Log
 from consentprofile.store.rows import TABLES, SealedRow
-from consentprofile.tlog.leaf import Draft
+from consentprofile.tlog.leaf import GRANTS, KEY_ID, Draft
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True):
@@ -102,6 +106,7 @@ class PendingWork:
 
     def __init__(self, files: Files, observe: Callable[[str], None] = _no_observer) -> None:
         self._files = files
+        self._journal = Journal(files.path)
         self._observe = observe
         """Told after each step; for tests, which end the process there."""
 
@@ -192,6 +197,9 @@ class PendingWork:
         if step is Step.APPLY:
             self._apply(operation, work)
             self._observe("applied")
+        if step is not Step.ABANDON and (ended := self._ended(work)):
+            self._journal.note(ended)
+            self._observe("journalled")
         with self._files.keyring_transaction() as keys:
             keyring = Keyring(keys)
             for slot, waiting, generation in work.successions:
@@ -203,6 +211,23 @@ class PendingWork:
             if work.successions and step is Step.CLEAR:
                 _insert(keys, random_bytes(16), Work(work.policy, purges=_outlived(keyring, work)))
         self._observe("succeeded" if work.successions and step is Step.CLEAR else "cleared")
+
+    def _ended(self, work: Work) -> list[Destruction]:
+        """The keys that have died in this work, or are about to."""
+        if work.successions:
+            hour = Log(self._files.data).hour()
+            slots = [Keyring(self._files.keys).slot(number) for number, _, _ in work.successions]
+            return [
+                Destruction(slot.number, slot.header.generation, slot.header.key_id, SUCCEEDED, hour)
+                for slot in slots
+                if slot is not None
+            ]
+        # Whoever destroys a key adds its leaf and its purge together, so both are in one order.
+        gone = [draft for draft in work.leaves if draft.operation not in GRANTS and KEY_ID in dict(draft.facts)]
+        return [
+            Destruction(slot, below - 1, _key_id(draft), draft.operation, draft.second // SECONDS_AN_HOUR)
+            for draft, (slot, below) in zip(gone, work.purges, strict=False)
+        ]
 
     def _apply(self, operation: bytes, work: Work) -> None:
         with self._files.data_transaction(full=True) as data:
@@ -218,6 +243,11 @@ class PendingWork:
             log = Log(data)
             log.append(work.leaves, work.policy)
             log.note_actors(work.actors)
+
+
+def _key_id(draft: Draft) -> bytes:
+    key_id = dict(draft.facts)[KEY_ID]
+    return key_id if isinstance(key_id, bytes) else b""
 
 
 def _insert(keys: sqlite3.Connection, operation: bytes, work: Work) -> None:

@@ -61,6 +61,13 @@ class Operation(StrEnum):
     CAPABILITY_ISSUED = "capability-issued"
 
 
+KEY_ID: Final = "key-id"
+"""The fact of a grant or a destruction that says which key: 16 random bytes."""
+
+GRANTS: Final = frozenset({Operation.CONSENT_GIVEN, Operation.RESEALED})
+"""Operations whose key id is that of a key that came. The key of any other operation that names one has gone."""
+
+
 class Draft(msgspec.Struct, frozen=True, array_like=True):
     """A leaf before it has a place in the log. ``second`` is when it happened, UTC; the leaf keeps the hour."""
 

@@ -6,8 +6,6 @@ and the rows that the dead key sealed are noted to be purged.
 
 from __future__ import annotations
 
-from typing import Final
-
 from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
@@ -23,10 +21,8 @@ from consentprofile.store.ports import (
     Work,
     destroyed,
 )
-from consentprofile.tlog.leaf import Draft, Fact, Operation
+from consentprofile.tlog.leaf import KEY_ID, Draft, Fact, Operation
 from consentprofile.usecases.session import Session
-
-KEY_ID: Final = "key-id"
 
 
 class Changes:

@@ -19,8 +19,8 @@ from consentprofile.model.consent import DPV_STATUS, IN_FORCE, Act, Consent, Dec
 from consentprofile.model.ids import normalize_account
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import EVIDENCE, EVIDENCE_PLACE, Keyring, Terms, Work
-from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.account_keys import KEY_ID, AccountKeys, Changes, add_evidence
+from consentprofile.tlog.leaf import KEY_ID, Draft, Operation
+from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evidence
 from consentprofile.usecases.certificates import IssuedCertificate, certify
 from consentprofile.usecases.session import Session
 

@@ -27,8 +27,8 @@ from consentprofile.errors import CorruptRecord, DestructionStopped
 from consentprofile.model import block
 from consentprofile.model.plausibility import why_not_to_reseal
 from consentprofile.store.ports import BLOCK, TRAIL, Keyring, Work
-from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.account_keys import KEY_ID, Changes
+from consentprofile.tlog.leaf import KEY_ID, Draft, Operation
+from consentprofile.usecases.account_keys import Changes
 from consentprofile.usecases.session import Session
 
 SLICE_SECONDS: Final = 0.002

@@ -22,11 +22,10 @@ from consentprofile.crypto.slots import SlotKind
 from consentprofile.errors import BrokenLog, ProofRefused, StoreBusy
 from consentprofile.store.ports import StoredHead, StoredLeaf
 from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint
-from consentprofile.tlog.leaf import Leaf, Operation
+from consentprofile.tlog.leaf import GRANTS, KEY_ID, Leaf, Operation
 from consentprofile.tlog.merkle import Frontier, leaf_hash, node_hash
 from consentprofile.tlog.proof import tree_root
 from consentprofile.usecases import heads
-from consentprofile.usecases.account_keys import KEY_ID
 from consentprofile.usecases.audit import decode_leaf, page_of
 from consentprofile.usecases.session import Session
 
@@ -34,7 +33,6 @@ NODES: Final = 4_000
 SLOTS: Final = 1_000
 TRIES: Final = 3
 
-GRANTS: Final = frozenset({Operation.CONSENT_GIVEN, Operation.RESEALED})
 DESTRUCTIONS: Final = frozenset(
     {
         Operation.CONSENT_WITHDRAWN,

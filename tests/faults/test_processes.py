@@ -18,7 +18,7 @@ from tests.support.people import ADA, BOB, agree, login, look, operations, profi
 from tests.support.policies import NOTICE, PURPOSES, READERS
 from tests.support.stores import START, StoreFactory, moment
 
-STEPS: Final = ("noted", "gate passed", "applied", "cleared")
+STEPS: Final = ("noted", "gate passed", "applied", "journalled", "cleared")
 
 
 def told(account: str, number: int) -> dict[str, object]:

@@ -23,7 +23,7 @@ some_purposes = st.sampled_from(
 )
 one_purpose = st.sampled_from(PURPOSES)
 acts = st.sampled_from(["give", "give", "renew", "refuse", "withdraw", "invalidate"])
-steps = st.sampled_from(["noted", "gate passed", "applied", "cleared"])
+steps = st.sampled_from(["noted", "gate passed", "applied", "journalled", "cleared"])
 ago = st.sampled_from([0, 0, 1, 59, 1800, 3600, DAY, 3 * DAY, 12 * DAY, 40 * DAY, -300])
 """Seconds before now; an event may be 300 seconds ahead."""
 jumps = st.sampled_from([0, 1, 600, 3600, 7 * 3600, DAY, 5 * DAY, 11 * DAY, 33 * DAY, 210 * DAY, -3000, -DAY])
@@ -290,7 +290,7 @@ class RecordingLaws(Laws):
         self.world.access(hand, account)
 
     @rule(
-        step=st.sampled_from(["noted", "applied", "succeeded", "gate passed", "cleared"]),
+        step=st.sampled_from(["noted", "applied", "journalled", "succeeded", "gate passed", "cleared"]),
         account=accounts,
         seconds=st.sampled_from([20 * DAY, 40 * DAY]),
         settled_by=st.sampled_from(["here", "there", "reopened"]),

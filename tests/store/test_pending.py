@@ -131,11 +131,11 @@ def test_an_operation_is_done_in_both_files_in_three_steps(files: Files) -> None
     assert state(files) == BEFORE
     with files.writing():
         assert PendingWork(files, observer).perform(change) is WORK
-    assert observer.seen == ["noted", "gate passed", "applied", "cleared"]
+    assert observer.seen == ["noted", "gate passed", "applied", "journalled", "cleared"]
     assert state(files) == AFTER
 
 
-@pytest.mark.parametrize("step", ["noted", "gate passed", "applied", "cleared"])
+@pytest.mark.parametrize("step", ["noted", "gate passed", "applied", "journalled", "cleared"])
 def test_whoever_comes_next_finishes_what_a_crash_left_once(files: Files, step: str) -> None:
     with files.writing(), pytest.raises(Stopped):
         PendingWork(files, At(step)).perform(change)
@@ -147,7 +147,7 @@ def test_whoever_comes_next_finishes_what_a_crash_left_once(files: Files, step: 
     assert state(files) == AFTER
 
 
-@pytest.mark.parametrize("step", ["noted", "gate passed", "applied"])
+@pytest.mark.parametrize("step", ["noted", "gate passed", "applied", "journalled"])
 def test_the_next_operation_finishes_the_one_before_it_first(files: Files, step: str) -> None:
     with files.writing(), pytest.raises(Stopped):
         PendingWork(files, At(step)).perform(change)
@@ -310,11 +310,12 @@ def test_a_succession_goes_on_step_by_step_with_the_lock_free_between(files: Fil
         assert not pending.advance()
         assert not pending.advance()
     assert sorted(row.sealed for row in every_row(Blocks(files.data))) == [b"new", b"other"]
-    assert observer.seen == ["noted", "applied", "succeeded", "gate passed", "applied", "cleared"]
+    steps = ["noted", "applied", "journalled", "succeeded", "gate passed", "applied", "cleared"]
+    assert observer.seen == steps
     assert (Log(files.data).size(), state(files)["pending"]) == (1, 0)
 
 
-@pytest.mark.parametrize("step", ["applied", "succeeded", "gate passed", "cleared"])
+@pytest.mark.parametrize("step", ["applied", "journalled", "succeeded", "gate passed", "cleared"])
 def test_a_succession_that_data_has_seen_is_finished_by_whoever_comes_next(
     files: Files, occupied: Slot, step: str
 ) -> None:
