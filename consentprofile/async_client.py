@@ -20,6 +20,7 @@ from typing import Self
 
 from consentprofile.async_audit import AsyncAudit
 from consentprofile.async_calls import Call, Closing, run
+from consentprofile.async_care import AsyncCare
 from consentprofile.async_upkeep import AsyncUpkeep
 from consentprofile.client import DEFAULT_WAIT, Store
 from consentprofile.consenting import PathLike
@@ -61,11 +62,11 @@ class AsyncView:
         return f"<AsyncView of {self.purpose!r}>"
 
 
-class AsyncStore:
+class AsyncStore(AsyncCare):
     """A store for asyncio, with the methods of :class:`Store`: ``async with await AsyncStore.open(...) as store``."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store: Store = store
 
     # ---- opening and closing ---------------------------------------------------------------------
 
@@ -312,10 +313,6 @@ class AsyncStore:
         call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.check(repair=repair, progress=told))
-
-    async def back_up_keyring(self, target: PathLike) -> None:
-        """As :meth:`Store.back_up_keyring`."""
-        await run(lambda: self._store.back_up_keyring(target))
 
     async def issue_capability(
         self,

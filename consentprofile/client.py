@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from consentprofile.audit import Audit
-from consentprofile.consenting import Consenting, PathLike, named, source_of
+from consentprofile.care import Care
+from consentprofile.consenting import PathLike, named, source_of
 from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
@@ -22,7 +23,6 @@ from consentprofile.store.ports import Durability
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases import (
     access,
-    backup,
     capabilities,
     check,
     erasure,
@@ -44,7 +44,7 @@ DEFAULT_WAIT: Final = 5.0
 """Seconds that a call waits for another process before it raises :class:`StoreBusy`."""
 
 
-class Store(Consenting):
+class Store(Care):
     """An encrypted store of consented events. :meth:`create` or :meth:`open` one; close it, or use ``with``."""
 
     def __init__(self, opened: Session, gather: float = 0.0) -> None:
@@ -254,11 +254,6 @@ class Store(Consenting):
     def check(self, *, repair: bool = False, progress: Callable[[str], None] | None = None) -> check.Report:
         """Open everything that can be opened and compare everything that must agree."""
         return self._signed(check.check(self._session, repair=repair, progress=progress))
-
-    def back_up_keyring(self, target: PathLike) -> None:
-        """Copy the keyring to a new file (mode 0600). Keep it apart from data backups, and for a short time."""
-        backup.back_up_keyring(self._session, Path(target))
-        self._signed(None)
 
     def issue_capability(
         self,

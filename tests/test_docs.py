@@ -230,6 +230,7 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     store.release(tmp_path / "spec.toml", tmp_path / "out")
     store.back_up_keyring(tmp_path / "keys.backup")
     store.issue_capability(tmp_path / "support.cap", "support", "support-agent")
+    store.back_up(tmp_path / "data.backup")
     store.audit.account(ACCOUNT)
     assert list(store.audit.actor("support-agent:17"))
     store.withdraw_consent(ACCOUNT, ["support"])

@@ -1,12 +1,11 @@
-"""Care for a store: ``check``, ``statistics``, ``suppress`` and ``keys``."""
+"""Care for a store: ``check``, ``statistics``, ``suppress`` and ``keys new``."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import click
 
 import consentprofile as cp
+from consentprofile.cli.backup import journal_command, keys_backup_command
 from consentprofile.cli.context import Account, Command, Context, json_option, pass_context, store_options
 from consentprofile.cli.importing import outcome_table
 from consentprofile.cli.output import count
@@ -87,7 +86,7 @@ def suppress_command(context: Context, account: str, reason: str, lift: bool, ac
 
 @click.group("keys")
 def keys_command() -> None:
-    """Make a key; back the keyring up."""
+    """Make a key; back the keyring up; ship the journal of destroyed keys."""
 
 
 @keys_command.command("new", cls=Command)
@@ -101,20 +100,5 @@ def new_command(context: Context) -> None:
     context.out.warn("Whoever has this line can open the store that is made with it; without it nobody can.")
 
 
-@keys_command.command("backup", cls=Command)
-@click.argument("file", type=click.Path(path_type=Path))
-@store_options
-@pass_context
-def backup_command(context: Context, file: Path) -> None:
-    """Copy the keyring to a new FILE (mode 0600).
-
-    Keep it apart from backups of the data, and not for long: with the key it opens what was erased since.
-    """
-    with context.open() as store:
-        store.back_up_keyring(file)
-    context.out.document({"file": str(file)})
-    context.out.line(f"The keyring is copied to {file}.")
-    context.out.warn(
-        "Until this copy is destroyed, it and the key open what is erased or withdrawn from now on. Keep it apart from "
-        "backups of the data, and not for long."
-    )
+keys_command.add_command(keys_backup_command)
+keys_command.add_command(journal_command)

@@ -46,7 +46,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "statistics": ("care", "How often recording took an event, and why not."),
     "compact": ("upkeep", "Bring together what was recorded a little at a time."),
     "check": ("care", "Open and compare everything in the store."),
-    "keys": ("care", "Make a key; back the keyring up."),
+    "backup": ("backup", "Copy the data, while other programs go on."),
+    "keys": ("care", "Make a key; back the keyring up; ship the journal of destroyed keys."),
 }
 """Every command: its module here, and what it does in a line."""
 

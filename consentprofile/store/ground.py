@@ -12,6 +12,7 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.blocks import Blocks
+from consentprofile.store.copying import copy_rows, reading_connection, sync_directory
 from consentprofile.store.files import DATA, KEYS, Durability, Files
 from consentprofile.store.heads import Heads, Nodes
 from consentprofile.store.keyring import Keyring, Standing
@@ -115,13 +116,12 @@ class Ground:
 
     def copy_keyring(self, target: Path) -> None:
         """Copy the live rows of the keyring into ``target``, an existing empty file; remnants are not copied."""
-        self.files.keys.execute("VACUUM INTO ?", (os.fspath(target),))
-        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        _sync_directory(target.absolute().parent)
+        copy_rows(self.files.keys, target)
+
+    def copy_data(self, target: Path) -> None:
+        """The same of ``data.db``, as it stands now, through a connection of its own: others go on meanwhile."""
+        with reading_connection(self.path / DATA) as connection:
+            copy_rows(connection, target)
 
 
 def create_directory(path: Path, establish: Callable[[Ground], None]) -> None:
@@ -144,16 +144,8 @@ def create_directory(path: Path, establish: Callable[[Ground], None]) -> None:
         finally:
             ground.files.close()
         os.rename(building, path)
-        _sync_directory(path)
-        _sync_directory(path.absolute().parent)
+        sync_directory(path)
+        sync_directory(path.absolute().parent)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

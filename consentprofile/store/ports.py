@@ -6,6 +6,9 @@ from consentprofile.store.counts import decode as decode_counts
 from consentprofile.store.files import Durability
 from consentprofile.store.ground import Ground, create_directory
 from consentprofile.store.heads import StoredHead
+from consentprofile.store.journal import JOURNAL, Destruction
+from consentprofile.store.journal import encode as encode_destruction
+from consentprofile.store.journal import read as read_journal
 from consentprofile.store.keyring import (
     ACCOUNT_PLACE,
     EVIDENCE_PLACE,
@@ -31,9 +34,11 @@ __all__ = [
     "EVIDENCE",
     "EVIDENCE_PLACE",
     "FIRST_PURPOSE_PLACE",
+    "JOURNAL",
     "TABLES",
     "TRAIL",
     "Blocks",
+    "Destruction",
     "Durability",
     "Epoch",
     "Ground",
@@ -52,6 +57,8 @@ __all__ = [
     "create_directory",
     "decode_counts",
     "destroyed",
+    "encode_destruction",
     "open_keyring",
     "place_of",
+    "read_journal",
 ]

@@ -59,6 +59,7 @@ class Operation(StrEnum):
     REPAIRED = "repaired"
     KEYRING_BACKED_UP = "keyring-backed-up"
     CAPABILITY_ISSUED = "capability-issued"
+    BACKED_UP = "backed-up"
 
 
 KEY_ID: Final = "key-id"

@@ -229,7 +229,7 @@ def test_check_and_statistics_say_what_there_is(shop: Shop) -> None:
 def test_a_keyring_backup_is_for_its_owner_alone_and_never_overwrites(shop: Shop) -> None:
     said = shop.run("keys", "backup", "keys-backup.db")
     assert said.exit_code == 0
-    assert "not for long" in said.stderr.replace("\n", " ")
+    assert "for days, not months" in said.stderr.replace("\n", " ")
     assert stat.S_IMODE(Path("keys-backup.db").stat().st_mode) == 0o600
     assert shop.run("keys", "backup", "keys-backup.db").exit_code == 3
 
