@@ -46,6 +46,7 @@ from consentprofile.store.journal import SUCCEEDED, Destruction, Journal
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import SECONDS_AN_HOUR, Log
 from consentprofile.store.rows import TABLES, SealedRow
+from consentprofile.store.syncing import settle_data
 from consentprofile.tlog.leaf import GRANTS, KEY_ID, Draft
 
 
@@ -177,6 +178,8 @@ class PendingWork:
                 work = change(Keyring(keys))
                 if work.is_empty:
                     raise _Unchanged(work)  # rolls the transaction back: nothing is written at all
+                # The note names sequences of leaves and stands once this commits: the leaves before must last, too.
+                settle_data(self._files.path)
                 noted = Work(work.policy, successions=work.successions) if work.successions else work
                 _insert(keys, operation, noted)
         except _Unchanged as unchanged:
