@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +36,14 @@ def given_data() -> Path:
     if not Path(folder).is_dir():
         pytest.fail("CONSENTPROFILE_DATA names no folder")
     return Path(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted (``record_property`` with a whole number), summed over all of them."""
+    counted: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                counted.update({name: number for name, number in report.user_properties if isinstance(number, int)})
+    for name, number in sorted(counted.items()):
+        terminalreporter.write_line(f"{name}: {number:,}")
