@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 import consentprofile as cp
 from tests.faults.operations import EVERYBODY, OFFICER
 from tests.stateful.model import YES, Compartment, Model, distinct, iso
-from tests.stateful.world import RESEALING
+from tests.stateful.world import DESTROYING, RESEALING
 from tests.support.people import seen
 from tests.support.policies import PURPOSES
 
@@ -151,9 +152,20 @@ def judge(
     findings = Counter(finding.what.split(" ", 1)[1] for finding in store.check().findings)
     done = matching[-1] == len(allowed) - 1
     assert not findings.keys() - (frozenset() if done else tolerated), findings
+    assert journalled(store) == destroyed(store), "the journal of destroyed keys is not that of the log"
     if head is not None:
         store.audit.extends(head)
     return matching[-1]
+
+
+def destroyed(store: cp.Store) -> set[str]:
+    """The ids of the keys that have died, as the log has them."""
+    return {str(dict(one.facts)["key-id"]) for one in store.audit.log() if one.operation in DESTROYING}
+
+
+def journalled(store: cp.Store) -> set[str]:
+    """The same, as the journal has them that a restored keyring is told."""
+    return {json.loads(line)["key_id"] for line in store.journal().splitlines()}
 
 
 def _difference(shown: Picture, allowed: Sequence[Picture]) -> str:
