@@ -27,7 +27,7 @@ from consentprofile.errors import (
     UnsupportedEnvironment,
 )
 from consentprofile.store.faults import typed
-from consentprofile.store.locks import ALIVE, GATE, TURN, WRITER, FileLock
+from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
 from consentprofile.store.transaction import Transaction
 
 KEYS: Final = "keys.db"
@@ -142,7 +142,7 @@ class Files:
         self._writers = 0
         self._alive = FileLock(self.path / ALIVE, wait=self._wait)
         self._writer = FileLock(self.path / WRITER, wait=self._wait, turn=self.path / TURN)
-        self._gate = FileLock(self.path / GATE, wait=self._wait)
+        self._gate = FileLock(self.path / GATE, wait=self._wait, turn=self.path / GATE_TURN)
         with ExitStack() as undo:  # an opening that fails leaves nothing open
             for lock in (self._alive, self._writer, self._gate):
                 undo.callback(lock.close)
@@ -186,9 +186,10 @@ class Files:
         self._open()
 
     @property
-    def writer_descriptor(self) -> int:
-        """The descriptor of the writer lock, for a process that works under the lock and may outlive this one."""
-        return self._writer.descriptor
+    def alive_descriptor(self) -> int:
+        """The descriptor of the alive lock, for a process that works for this one and may outlive it: nobody replaces
+        the store's files before it, too, has ended."""
+        return self._alive.descriptor
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the writer lock, for a change to either file. Nested calls of one thread hold it once."""

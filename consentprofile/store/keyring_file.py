@@ -1,19 +1,34 @@
-"""The keyring for somebody who only reads it, and has nothing else of the store open."""
+"""The keyring for a process that reads it slice by slice under the gate, and has nothing else of the store open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from consentprofile.store.files import KEYS, connect
 from consentprofile.store.keyring import Keyring
+from consentprofile.store.locks import GATE, GATE_TURN, FileLock
+
+WAIT: Final = 5.0
+"""Seconds that a slice waits for a destroyer to let go of the gate."""
 
 
-def open_keyring(directory: Path) -> Keyring:
-    """The keyring of the store in ``directory``, through a connection of its own that writes nothing.
+class KeyringFile:
+    """The keyring of the store in a directory, through a connection of its own that writes nothing.
 
-    Whoever this is opened for holds the store open and its writer lock. Raises :class:`CorruptRecord`,
-    :class:`UnsupportedEnvironment`.
+    Whoever it is opened for has the store open. Raises :class:`CorruptRecord`, :class:`UnsupportedEnvironment`.
     """
-    connection = connect(directory / KEYS)
-    connection.execute("PRAGMA query_only = ON")
-    return Keyring(connection)
+
+    def __init__(self, directory: Path) -> None:
+        connection = connect(directory / KEYS)
+        connection.execute("PRAGMA query_only = ON")
+        self._keyring = Keyring(connection)
+        self._gate = FileLock(directory / GATE, wait=WAIT, turn=directory / GATE_TURN)
+
+    @contextmanager
+    def reading(self) -> Iterator[Keyring]:
+        """Hold the gate, shared, for one slice that sees one state of the keyring. Raises :class:`StoreBusy`."""
+        with self._gate.held(shared=True), self._keyring.snapshot():
+            yield self._keyring

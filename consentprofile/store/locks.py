@@ -10,7 +10,9 @@
     keys and before it returns: every reader that still held such a key has then put it down.
 
 Whoever wants the writer lock takes a fourth first, *turn*, and gives it back when it has the writer lock: so whoever
-lets go and comes back at once, as work in slices does, stands behind those who wait already.
+lets go and comes back at once, as work in slices does, stands behind those who wait already. The gate has such a lock
+of its own, *gate-turn*, which readers share: so a destroyer waits for the slices of those who are inside, and not for a
+moment at which nobody reads.
 
 Locks are ``flock`` on files that hold nothing. They end with the process, whatever ends it.
 """
@@ -32,6 +34,7 @@ ALIVE: Final = "alive.lock"
 WRITER: Final = "writer.lock"
 GATE: Final = "gate.lock"
 TURN: Final = "turn.lock"
+GATE_TURN: Final = "gate-turn.lock"
 
 FIRST_PAUSE: Final = 0.0002
 LONGEST_PAUSE: Final = 0.005
@@ -59,7 +62,7 @@ class FileLock:
         if turn is None:
             self._acquire(shared)
             return
-        turn.acquire()
+        turn.acquire(shared=shared)
         try:
             self._acquire(shared)
         finally:

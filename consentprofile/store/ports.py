@@ -20,7 +20,7 @@ from consentprofile.store.keyring import (
     destroyed,
     place_of,
 )
-from consentprofile.store.keyring_file import open_keyring
+from consentprofile.store.keyring_file import KeyringFile
 from consentprofile.store.log import Head, StoredLeaf
 from consentprofile.store.packs import Packed as SealedBlock
 from consentprofile.store.pending import Work
@@ -44,6 +44,7 @@ __all__ = [
     "Ground",
     "Head",
     "Keyring",
+    "KeyringFile",
     "Rows",
     "SealedBlock",
     "SealedRow",
@@ -58,7 +59,6 @@ __all__ = [
     "decode_counts",
     "destroyed",
     "encode_destruction",
-    "open_keyring",
     "place_of",
     "read_journal",
 ]

@@ -1,17 +1,15 @@
 """Recording: each event goes, projected and sealed, to the purposes that are in force, and to no other.
 
-One transaction of ``data.db`` under the writer lock for each batch; keys are only read, and no key outlives the batch.
-How events become sealed blocks is in :mod:`consentprofile.usecases.sealing`.
+One transaction of ``data.db`` under the writer lock for each batch; keys are only read. How events become sealed blocks
+is in :mod:`consentprofile.usecases.sealing`, how those of a batch do before the lock is asked for in
+:mod:`consentprofile.usecases.batches`.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
 from typing import Final
 
 import msgspec
@@ -22,19 +20,9 @@ from consentprofile.model.event import Event, Outcome
 from consentprofile.store.ports import BLOCK, Head, SealedRow, add_counts, decode_counts
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
-from consentprofile.usecases.sealing import (
-    CHUNK,
-    Accepted,
-    Counts,
-    accept,
-    accept_many,
-    offer_one,
-    offered,
-    sealer,
-    suppressed_of,
-)
-from consentprofile.usecases.sealing_crew import PARCEL, PARCELS, Crew
-from consentprofile.usecases.sealing_wire import Parcel
+from consentprofile.usecases.batches import Batch, batches, one_ahead
+from consentprofile.usecases.sealing import Accepted, Counts, accept, offer_one, offered, sealer
+from consentprofile.usecases.sealing_crew import Crew
 from consentprofile.usecases.session import Session
 
 BATCH: Final = 5_000
@@ -125,7 +113,8 @@ def record_many(
 
     ``progress`` is told how many events are recorded so far. A bad event raises :class:`InvalidEvent` with its
     ``index`` and the number ``committed`` before it; its own batch is void, earlier ones stay. ``workers`` are
-    processes that seal beside this one until it returns; they hold the purpose keys, and make no other difference.
+    processes that seal beside this one until it returns; they hold the purpose keys, and make no other difference than
+    that the next batch is taken from ``events`` before the last one is recorded.
     """
     if batch_size < 1:
         raise InputError("a batch has at least one event")
@@ -144,78 +133,29 @@ def _record_batches(
     crew: Crew,
 ) -> Summary:
     committed = added = 0
-    counts: Counter[tuple[str, Outcome]] = Counter()
-    while taken := list(islice(source, batch_size)):
-        told = _record_batch(session, taken, committed, role, crew)
-        counts.update(told)
-        committed += len(taken)
-        added += sum(count for (_, outcome), count in told.items() if outcome is Outcome.RECORDED)
+    totals: Counter[tuple[str, Outcome]] = Counter()
+
+    def write(batch: Batch) -> None:
+        nonlocal committed, added
+        batch.gather(crew)
+        with session.ground.recording():
+            rows, counts, now = batch.settle()
+            _write(session, batch.events, rows, counts, now, role)
+        totals.update(counts)
+        committed += batch.events
+        added += sum(count for (_, outcome), count in counts.items() if outcome is Outcome.RECORDED)
         if added >= KEEP_UP:
             compaction.keep_up(session, added)
             added = 0
         if progress is not None:
             progress(committed)
+
+    for batch in one_ahead(batches(session, source, batch_size, crew), crew):
+        write(batch)
     outcomes: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
-    for (purpose, outcome), count in sorted(counts.items()):
+    for (purpose, outcome), count in sorted(totals.items()):
         outcomes[purpose][outcome] = count
     return Summary(committed, outcomes)
-
-
-def _record_batch(session: Session, events: Sequence[Event], committed: int, role: str, crew: Crew) -> Counts:
-    with session.ground.recording():
-        now = session.now()
-        try:
-            with _no_collector():
-                rows, counts = _seal(session, events, committed, now, crew)
-        except BaseException:
-            crew.end()  # whatever it has open is gone before the lock is
-            raise
-        _write(session, len(events), rows, counts, now, role)
-        return counts
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep the garbage collector of cycles away for a batch.
-
-    Sealing leaves no cycles, and the collector would walk through everything that is alive several times an event:
-    15 % of the time. What other threads leave meanwhile is collected afterwards.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _seal(
-    session: Session, events: Sequence[Event], committed: int, now: int, crew: Crew
-) -> tuple[list[SealedRow], Counts]:
-    """The sealed blocks of a batch, with what each purpose said. What the crew has no hands for is done here."""
-    sealing = sealer(session, now)
-    rows: list[SealedRow] = []
-    size = max(1, min(PARCEL, len(events) // PARCELS))
-    for start in range(0, len(events), CHUNK):
-        chunk = events[start : start + CHUNK]
-        accounts = accept_many(session, chunk, now, first=committed + start, committed=committed)
-        if not crew.processes:
-            rows += sealing.seal(offered(session, accounts, now))
-            continue
-        for first in range(0, len(accounts), size):
-            parcel = accounts[first : first + size]
-            if not crew.hand(Parcel(now, parcel, suppressed_of(session, parcel))):
-                rows += sealing.seal(offered(session, parcel, now))
-    done, handed_back = crew.gather()
-    for parcel in handed_back:
-        rows += sealing.seal(offered(session, parcel, now))
-    counts = Counter(sealing.counts)
-    for sealed in done:
-        rows += sealed.rows
-        for purpose, outcome, count in sealed.counts:
-            counts[purpose, outcome] += count
-    return rows, counts
 
 
 def _write(

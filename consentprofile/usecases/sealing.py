@@ -1,16 +1,18 @@
 """Sealing: accepted events become sealed blocks of the compartments that are in force, and of no other.
 
 What lies between the caller's events and the rows of a transaction. :func:`accept_many` checks events, :func:`offers`
-looks up, under the writer lock, which compartments of their accounts are in force, and a :class:`Sealer` does the rest:
-it minimizes, opens the key of a compartment when an event goes into it, seals the block, and puts the key down before
-it takes up the next. What a purpose may not keep of an event never reaches a block. From looking up on, it may all be
-done in another process (:mod:`consentprofile.usecases.sealing_crew`).
+looks up, under the gate or the writer lock, which compartments of their accounts are in force, and a :class:`Sealer`
+does the rest: it minimizes, opens the key of a compartment when an event goes into it, seals the block, and puts the
+key down before it takes up the next. What a purpose may not keep of an event never reaches a block. From looking up on,
+it may all be done in another process (:mod:`consentprofile.usecases.sealing_crew`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
@@ -23,11 +25,12 @@ from consentprofile.model.calendar import Calendar
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy, Precision
 from consentprofile.model.projection import Checked, Projector
+from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import Keyring, SealedRow, Standing
 from consentprofile.usecases.session import Session
 
-CHUNK: Final = 250
-"""Events whose accounts are looked up together."""
+FOR_EVER: Final = 2**63 - 1
+"""A second that no clock reaches."""
 
 Counts: TypeAlias = dict[tuple[str, Outcome], int]
 """How often, by purpose and outcome."""
@@ -50,6 +53,27 @@ class Accepted(NamedTuple):
 
     def __repr__(self) -> str:
         return "<Accepted, contents withheld>"
+
+
+class Parcel(Withheld, frozen=True, array_like=True):
+    """Events of some accounts, to be sealed at ``now`` together; accounts are tags in it."""
+
+    now: int
+    accounts: list[Account]
+    suppressed: Suppressed
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """The blocks of a parcel, and how often each purpose said what.
+
+    They were sealed when ``changes`` transactions had changed the keyring, under consents of which the first ends at
+    the second ``until``. What is written of them is written while both is still so.
+    """
+
+    rows: list[SealedRow]
+    counts: list[tuple[str, Outcome, int]]
+    changes: int
+    until: int
 
 
 class Wrapped(NamedTuple):
@@ -109,6 +133,8 @@ class Sealer:
             _Rule(name, numbers[name], kept_from(now, purpose.retention_months), purpose.precision, {})
             for name, purpose in policy.purposes.items()
         ]
+        self.until = FOR_EVER
+        """The second at which the first of the consents ends that anything was sealed under."""
 
     @property
     def counts(self) -> Counts:
@@ -132,6 +158,7 @@ class Sealer:
                     if values is not None and wrapped is not None:
                         if key is None:
                             key = self._unwrap(wrapped.slot, purpose=name, terms=wrapped.terms)
+                            self.until = min(self.until, wrapped.slot.header.until)
                         packed.append(self._pack(key.secret, identity, checked, values, precision))
                     said[outcome] = said.get(outcome, 0) + 1
                     if answers is not None:
@@ -177,6 +204,14 @@ class Sealer:
         return packed
 
 
+def seal_parcel(parcel: Parcel, keyring: Keyring, bound: Callable[[int], bytes], sealer: Sealer) -> Sealed:
+    """Seal a parcel as the keyring stands. The caller holds the gate, and one state of the keyring."""
+    changes = keyring.changes()
+    rows = sealer.seal(offers(keyring, bound, parcel.accounts, parcel.suppressed, parcel.now))
+    counts = [(purpose, outcome, count) for (purpose, outcome), count in sealer.counts.items()]
+    return Sealed(rows, counts, changes, sealer.until)
+
+
 # ---- with a session -----------------------------------------------------------------------------
 
 
@@ -196,10 +231,11 @@ def accept(session: Session, event: Event, now: int) -> Accepted:
     return Accepted(session.tag(event.account), (event.id, checked))
 
 
-def accept_many(session: Session, events: Sequence[Event], now: int, *, first: int, committed: int) -> list[Account]:
-    """Check events, of which the first stands at ``first`` in the caller's iterable; what was accepted, by account.
+def accept_many(session: Session, events: Sequence[Event], now: int, *, committed: int) -> list[Account]:
+    """Check the events that follow on ``committed`` others in the caller's iterable; what was accepted, by account.
 
-    Raises :class:`InvalidEvent` for the first that cannot be taken, with its index and what is ``committed``.
+    Accounts are in the order of their tags, so that neighbours share pages of the keyring. Raises
+    :class:`InvalidEvent` for the first event that cannot be taken, with its index.
     """
     taken: dict[bytes, list[Entry]] = {}
     check, tag_of = session.projector.check, session.tag
@@ -214,8 +250,8 @@ def accept_many(session: Session, events: Sequence[Event], now: int, *, first: i
                 taken[tag] = [entry]
             done += 1
     except InputError as error:
-        raise InvalidEvent(str(error), index=first + done, committed=committed) from None
-    return list(taken.items())
+        raise InvalidEvent(str(error), index=committed + done, committed=committed) from None
+    return sorted(taken.items())
 
 
 def offer_one(session: Session, accepted: Accepted, standing: Standing, now: int) -> Offer:
@@ -230,8 +266,8 @@ def offers(
 ) -> list[Offer]:
     """The events of each account with its compartments in force, their keys wrapped.
 
-    ``bound`` answers what binds a key to the terms with a number. The caller holds the writer lock, or works for
-    somebody who does. Raises :class:`CorruptRecord`.
+    ``bound`` answers what binds a key to the terms with a number. The caller holds the gate or the writer lock. Raises
+    :class:`CorruptRecord`.
     """
     found = keyring.compartments_of_many([tag for tag, _ in accounts])
     made = []

@@ -1,9 +1,8 @@
 """A crew of processes that seal beside the one that records: the near end.
 
 Each worker is handed the policy and the purpose keys over a socket that has no name; nothing of that is in its
-arguments, its environment or a file. It reads the keyring for itself, while this side holds the writer lock. It
-inherits the descriptor of that lock, so that the lock outlasts a store's process that dies, until its workers have let
-go of what they had open.
+arguments, its environment or a file. It reads the keyring for itself, under the gate. It inherits the descriptor of the
+alive lock, so that nobody replaces the store's files under it, should its store's process die.
 
 A crew never decides anything and never fails: a parcel that a worker could not seal, or took with it when it died, is
 handed back, and is sealed by whoever asked.
@@ -25,18 +24,12 @@ from typing import Final, Self
 
 import msgspec
 
-from consentprofile.usecases.sealing import Account
-from consentprofile.usecases.sealing_wire import LENGTH, Parcel, Sealed, Setup, answers, frame
+from consentprofile.usecases.sealing import Parcel, Sealed
+from consentprofile.usecases.sealing_wire import LENGTH, Setup, answers, frame
 from consentprofile.usecases.session import Session
 
-PARCEL: Final = 100
-"""The most accounts that a worker is handed at a time."""
-
-PARCELS: Final = 16
-"""How many parcels a batch is at least, so that nobody waits long for the last one."""
-
-AHEAD: Final = 3
-"""Parcels that a worker may have before it: it must not idle while its store's process does something else."""
+AHEAD: Final = 8
+"""Parcels that a worker may have before it: it must not idle while its store's process writes."""
 
 LOOK_ROUND: Final = 0.2
 """Seconds after which whoever waits for a worker looks at the others."""
@@ -54,6 +47,16 @@ _PASSED_ON: Final = frozenset(
 _BUFFER: Final = 1 << 18
 
 _logger: Final = logging.getLogger("consentprofile")
+
+
+class Order:
+    """The parcels of one batch that the crew was handed, and what came of them."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.sealed: list[Sealed] = []
+        self.handed_back: list[Parcel] = []
+        """Parcels that whoever handed them over has to seal."""
 
 
 class _Worker:
@@ -77,13 +80,14 @@ class _Worker:
             self.wire.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         self.ready = False
         self.alive = True
-        self.under_way: deque[list[Account]] = deque()
+        self.under_way: deque[tuple[Order, Parcel]] = deque()
         self._unsent = memoryview(frame(setup))
         self._received = bytearray()
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, order: Order, parcel: Parcel) -> None:
         """Hand a parcel over. What does not fit into the socket now is sent by :meth:`turn`."""
-        self.under_way.append(parcel.accounts)
+        self.under_way.append((order, parcel))
+        order.under_way += 1
         self._unsent = memoryview(bytes(self._unsent) + frame(parcel)) if self._unsent else memoryview(frame(parcel))
         try:
             self._push()
@@ -143,13 +147,11 @@ class Crew:
 
     def __init__(self, session: Session, workers: int) -> None:
         self._workers: list[_Worker] = []
-        self._sealed: list[Sealed] = []
-        self._back: list[list[Account]] = []
         if not workers:
             return
         with session.ground.files.reading():
             store, _ = session.ground.keyring.identity()
-            lock = session.ground.files.writer_descriptor
+            lock = session.ground.files.alive_descriptor
         setup = Setup(
             str(session.ground.path.absolute()),
             store,
@@ -169,34 +171,27 @@ class Crew:
         """The ids of the workers' processes, those that have ended left out."""
         return [worker.process.pid for worker in self._workers if worker.alive]
 
-    def hand(self, parcel: Parcel) -> bool:
+    def hand(self, order: Order, parcel: Parcel) -> bool:
         """Hand a parcel to the worker with the least before it; False where none is free, or ready yet."""
         self._turn(0.0)
         free = [worker for worker in self._workers if worker.ready and len(worker.under_way) < AHEAD]
         if not free:
             return False
         worker = min(free, key=lambda one: len(one.under_way))
-        worker.send(parcel)
+        worker.send(order, parcel)
         return True
 
-    def gather(self) -> tuple[list[Sealed], list[list[Account]]]:
-        """Wait for everything that is under way: what was sealed, and the parcels that are handed back.
-
-        When it returns, no worker has anything open.
-        """
-        waited_since = time.monotonic()
-        while any(worker.under_way for worker in self._workers):
-            before = len(self._sealed) + len(self._back)
+    def gather(self, order: Order) -> None:
+        """Wait until nothing of the order is under way any more."""
+        waited_since, before = time.monotonic(), order.under_way
+        while order.under_way:
             self._turn(LOOK_ROUND)
-            if len(self._sealed) + len(self._back) > before:
-                waited_since = time.monotonic()
+            if order.under_way < before:
+                waited_since, before = time.monotonic(), order.under_way
             elif time.monotonic() - waited_since > PATIENCE:
                 for worker in self._workers:
                     worker.alive = worker.alive and not worker.under_way
                 self._turn(0.0)
-        done = self._sealed, self._back
-        self._sealed, self._back = [], []
-        return done
 
     def _turn(self, wait: float) -> None:
         for worker in list(self._workers):
@@ -207,14 +202,17 @@ class Crew:
             if isinstance(answer, bool):
                 worker.ready = True
                 continue
-            accounts = worker.under_way.popleft()
+            order, parcel = worker.under_way.popleft()
+            order.under_way -= 1
             if answer is None:
-                self._back.append(accounts)
+                order.handed_back.append(parcel)
             else:
-                self._sealed.append(answer)
+                order.sealed.append(answer)
         if not worker.alive:
             _logger.warning("a sealing worker has ended before its time; its events are sealed without it")
-            self._back += worker.under_way
+            for order, parcel in worker.under_way:
+                order.under_way -= 1
+                order.handed_back.append(parcel)
             worker.end()
             worker.under_way.clear()
             self._workers.remove(worker)

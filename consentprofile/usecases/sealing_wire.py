@@ -1,7 +1,7 @@
 """What a store and its sealing workers say to each other: frames over one socket that has no name.
 
-A frame is its length (``u32``, big-endian) and MessagePack. The store says a :class:`Setup` once, then a
-:class:`Parcel` at a time; the worker answers ``true`` when it is ready, and for each parcel, in order, a
+A frame is its length (``u32``, big-endian) and MessagePack. The store says a :class:`Setup` once, then one
+:class:`Parcel` after the other; the worker answers ``true`` when it is ready, and for each parcel, in order, a
 :class:`Sealed`, or ``nil`` where it could not: then the store does the parcel itself and learns why. So no error
 crosses, and nothing personal with it.
 """
@@ -13,10 +13,8 @@ from typing import Final
 
 import msgspec
 
-from consentprofile.model.event import Outcome
 from consentprofile.model.withheld import Withheld
-from consentprofile.store.ports import SealedRow
-from consentprofile.usecases.sealing import Account, Suppressed
+from consentprofile.usecases.sealing import Parcel, Sealed
 
 LENGTH: Final = struct.Struct(">I")
 
@@ -33,21 +31,6 @@ class Setup(Withheld, frozen=True, array_like=True):
     policy_number: int
     purposes: dict[str, int]
     keys: dict[str, bytes]
-
-
-class Parcel(Withheld, frozen=True, array_like=True):
-    """Events of some accounts, to be sealed at ``now``; accounts are tags in it."""
-
-    now: int
-    accounts: list[Account]
-    suppressed: Suppressed
-
-
-class Sealed(msgspec.Struct, frozen=True, array_like=True):
-    """The blocks of a parcel, and how often each purpose said what."""
-
-    rows: list[SealedRow]
-    counts: list[tuple[str, Outcome, int]]
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -1,8 +1,8 @@
 """The far end of :mod:`consentprofile.usecases.sealing_crew`: a process that seals what it is handed, and nothing else.
 
-It reads the keyring while it has a parcel, and so while the other side holds the writer lock: nobody changes the
-keyring then, and no read of it outlasts the parcel. Each key is opened for one account, and everything opened is gone
-before the parcel is answered. It ends when the other side has.
+It reads the keyring for one parcel at a time, under the gate, as every reader does: whoever destroys a key waits until
+the parcel is sealed. Each key is opened for one account, and everything opened is gone before the gate is passed on. It
+ends when the other side has.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,9 @@ from consentprofile.errors import ConsentProfileError, CorruptRecord
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.policy import Policy
 from consentprofile.model.projection import Projector
-from consentprofile.store.ports import Keyring, open_keyring
-from consentprofile.usecases.sealing import Rules, Sealer, offers
-from consentprofile.usecases.sealing_wire import LENGTH, Parcel, Sealed, Setup, frame, parcels, setups
+from consentprofile.store.ports import Keyring, KeyringFile
+from consentprofile.usecases.sealing import Parcel, Rules, Sealer, seal_parcel
+from consentprofile.usecases.sealing_wire import LENGTH, Setup, frame, parcels, setups
 
 LOOK_ROUND: Final = 1.0
 """Seconds after which an idle worker looks whether its store's process is still there. A process that this one forked
@@ -69,7 +70,7 @@ class _Desk:
         self._rules = Rules(policy, setup.policy_number, Projector(policy), Calendar(policy.time_zone), setup.purposes)
         self._keys = PurposeKeys(setup.store, setup.keys)
         self._directory = Path(setup.directory)
-        self._keyring: Keyring | None = None
+        self._keyring: KeyringFile | None = None
         self._bounds: dict[int, bytes] = {}
 
     def seal(self, parcel: Parcel) -> bytearray:
@@ -77,18 +78,16 @@ class _Desk:
         sealer = Sealer(self._rules, self._keys.unwrap, parcel.now)
         try:
             if self._keyring is None:
-                self._keyring = open_keyring(self._directory)
-            with self._keyring.snapshot():
-                found = offers(self._keyring, self._bound, parcel.accounts, parcel.suppressed, parcel.now)
-            rows = sealer.seal(found)
+                self._keyring = KeyringFile(self._directory)
+            with self._keyring.reading() as keyring:
+                return frame(seal_parcel(parcel, keyring, partial(self._bound, keyring), sealer))
         except (ConsentProfileError, sqlite3.Error):
             return frame(None)
-        return frame(Sealed(rows, [(purpose, outcome, count) for (purpose, outcome), count in sealer.counts.items()]))
 
-    def _bound(self, number: int) -> bytes:
+    def _bound(self, keyring: Keyring, number: int) -> bytes:
         """What binds a key to its terms. Terms are only ever added, so what was read stays true."""
-        if number not in self._bounds and self._keyring is not None:
-            self._bounds = {found: terms.bound for found, terms in self._keyring.all_terms().items()}
+        if number not in self._bounds:
+            self._bounds = {found: terms.bound for found, terms in keyring.all_terms().items()}
         if number not in self._bounds:
             raise CorruptRecord("a slot names terms that the keyring does not have; restore keys.db")
         return self._bounds[number]

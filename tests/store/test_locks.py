@@ -118,7 +118,8 @@ def test_opening_takes_alive_first_then_writer_and_keeps_alive_only(
             files.pass_the_gate()
         with files.reading():
             pass
-    assert taken == [("writer", False), ("turn", False), ("gate", False), ("gate", True)]
+    alone, shared = [("gate", False), ("gate-turn", False)], [("gate", True), ("gate-turn", True)]
+    assert taken == [("writer", False), ("turn", False), *alone, *shared]
     files.close()
 
 

@@ -24,9 +24,10 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.model.event import Value
 from consentprofile.store.locks import FileLock
 from consentprofile.store.ports import SealedRow
-from consentprofile.usecases import recording
-from consentprofile.usecases.sealing_crew import Crew
-from consentprofile.usecases.sealing_wire import Parcel
+from consentprofile.usecases import batches, recording
+from consentprofile.usecases.batches import Batch
+from consentprofile.usecases.sealing import Parcel
+from consentprofile.usecases.sealing_crew import Crew, Order
 from consentprofile.usecases.session import Session
 from tests.usecases.scene import ACCOUNT, NOW, PURPOSES, Scene, event
 
@@ -49,19 +50,19 @@ class ReadyCrew(Crew):
         assert self.wait_until_ready(SECONDS)
         self.all.append(self)
 
-    def hand(self, parcel: Parcel) -> bool:
-        taken = super().hand(parcel)
+    def hand(self, order: Order, parcel: Parcel) -> bool:
+        taken = super().hand(order, parcel)
         self.handed += taken
         return taken
 
 
 @pytest.fixture
 def crews(monkeypatch: pytest.MonkeyPatch) -> list[ReadyCrew]:
-    """The crews of this test, each handed parcels of two accounts."""
+    """The crews of this test, each handed parcels of two events."""
     made: list[ReadyCrew] = []
     monkeypatch.setattr(ReadyCrew, "all", made, raising=False)
     monkeypatch.setattr(recording, "Crew", ReadyCrew)
-    monkeypatch.setattr(recording, "PARCEL", 2)
+    monkeypatch.setattr(batches, "PARCEL", 2 * len(PURPOSES))
     return made
 
 
@@ -126,7 +127,7 @@ VALUES: Final[dict[str, list[Value]]] = {
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> list[cp.Event]:
+def some_events(draw: st.DrawFn) -> list[cp.Event]:
     """Events of any account, kind and time; the one or the other is bad."""
     return [
         event(
@@ -150,18 +151,19 @@ def test_blocks_outcomes_and_errors_are_the_same_with_and_without_workers(
     session = scene.store._session
 
     def sealed(events: list[cp.Event], crew: Crew) -> object:
+        try:
+            batch = Batch(session, events, 7, crew)
+        except cp.InvalidEvent as refused:
+            return str(refused), refused.index, refused.committed
+        batch.gather(crew)
         with session.ground.recording():
-            try:
-                rows, counts = recording._seal(session, events, 7, session.now(), crew)
-            except cp.InvalidEvent as refused:
-                crew.gather()
-                return str(refused), refused.index, refused.committed
-            return opened(session, rows), dict(counts)
+            rows, counts, _ = batch.settle()
+        return opened(session, rows), dict(counts)
 
     with ReadyCrew(session, 1) as crew, ReadyCrew(session, 0) as nobody:
 
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(batches())
+        @given(some_events())
         def the_same(events: list[cp.Event]) -> None:
             assert sealed(events, crew) == sealed(events, nobody)
 
@@ -238,15 +240,15 @@ def test_a_worker_killed_in_the_middle_of_a_batch_costs_time_and_nothing_else(
     give_all(scene)
     gather = ReadyCrew.gather
 
-    def killing(crew: ReadyCrew) -> object:
+    def killing(crew: ReadyCrew, order: Order) -> None:
         for process in crew.processes:
             os.kill(process, signal.SIGKILL)
-        return gather(crew)
+        gather(crew, order)
 
-    def stopping(crew: ReadyCrew, parcel: Parcel) -> bool:
+    def stopping(crew: ReadyCrew, order: Order, parcel: Parcel) -> bool:
         for process in crew.processes:
             os.kill(process, signal.SIGSTOP)  # so it answers nothing of what it is handed
-        crew.handed += (taken := Crew.hand(crew, parcel))
+        crew.handed += (taken := Crew.hand(crew, order, parcel))
         return taken
 
     monkeypatch.setattr(ReadyCrew, "gather", killing)
@@ -285,7 +287,7 @@ import consentprofile as cp
 from consentprofile.usecases.sealing_crew import Crew
 store = cp.Store.open(sys.argv[1], key=cp.KeyFile(sys.argv[2]))
 session = store._session
-with Crew(session, 1) as crew, session.ground.recording():
+with Crew(session, 1) as crew:
     assert crew.wait_until_ready()
     (worker,) = crew.processes
     if sys.argv[3] == "stopped":
@@ -297,7 +299,7 @@ with Crew(session, 1) as crew, session.ground.recording():
 
 @pytest.fixture
 def holder(scene: Scene, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Another process in the middle of a batch, and its worker."""
+    """Another process that records, and its worker."""
     arguments = [str(scene.folder / "store"), str(scene.folder / "key"), request.param]
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -319,19 +321,20 @@ def test_a_worker_ends_when_its_store_is_killed(holder: tuple[subprocess.Popen[s
 
 
 @pytest.mark.parametrize("holder", ["stopped"], indirect=True)
-def test_the_writer_lock_outlasts_a_killed_store_until_its_worker_has_ended(
+def test_nobody_has_the_store_alone_before_the_worker_of_a_killed_process_has_ended(
     scene: Scene, holder: tuple[subprocess.Popen[str], int]
 ) -> None:
-    """Whoever destroys a key waits for the lock, and so for everybody who may have that key open."""
+    """Whoever replaces the keyring waits for everybody who has it open."""
     process, worker = holder
     process.kill()
     process.wait()
-    lock = FileLock(scene.folder / "store" / "writer.lock", wait=0.3)
+    scene.store.close()
+    lock = FileLock(scene.folder / "store" / "alive.lock", wait=0.3)
     with pytest.raises(cp.StoreBusy), lock.held():
         raise AssertionError("the worker is still there")
     lock.close()
     os.kill(worker, signal.SIGCONT)
-    lock = FileLock(scene.folder / "store" / "writer.lock", wait=SECONDS)
+    lock = FileLock(scene.folder / "store" / "alive.lock", wait=SECONDS)
     with lock.held():
         assert within(SECONDS, lambda: has_ended(worker))
     lock.close()
@@ -350,8 +353,7 @@ def test_no_key_stands_in_the_arguments_or_the_environment_of_a_worker_and_only_
     with ReadyCrew(session, 1) as crew:
         (process,) = crew.processes
         shown = b"".join(Path(f"/proc/{process}/{name}").read_bytes() for name in ("cmdline", "environ"))
-        with session.ground.recording():
-            recording._seal(session, [event()] * 10, 0, session.now(), crew)
+        Batch(session, [event()] * 10, 0, crew).gather(crew)
         links = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
     assert b"sealing_worker" in shown
     assert b"xyzzy-canary" not in shown
@@ -360,7 +362,7 @@ def test_no_key_stands_in_the_arguments_or_the_environment_of_a_worker_and_only_
         for form in (secret, secret.hex().encode(), base64.b64encode(secret).rstrip(b"=")):
             assert form not in shown
     inside = sorted(Path(link).name for link in links if link.startswith(str(scene.folder)))
-    assert inside == ["keys.db", "writer.lock"]
+    assert inside == ["alive.lock", "gate-turn.lock", "gate.lock", "keys.db"]
 
 
 def test_a_worker_is_handed_purpose_keys_and_no_other(scene: Scene) -> None:

@@ -1,0 +1,172 @@
+"""Batches of ``record_many``: sealed before the writer lock is asked for, and settled under it.
+
+A batch is checked, cut into parcels, and sealed parcel by parcel under the gate, here or by the crew, as the keyring
+stands then. So the writer lock is held for writing only, and any number of processes seal at the same time.
+
+What makes that safe is :meth:`Batch.settle`, under the writer lock, where nobody changes the keyring: what was sealed
+is written if not one transaction has changed the keyring since, no consent that it relies on has ended, and no month
+has begun. Otherwise the whole batch is sealed anew there. So whatever is written was in force when it was written
+(law 1), and a key is open under the gate only, which a destroyer passes before it returns (law 3).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Final, TypeVar
+
+from consentprofile.model.event import Event, Outcome
+from consentprofile.store.ports import SealedRow
+from consentprofile.usecases.sealing import (
+    Account,
+    Counts,
+    Parcel,
+    Sealed,
+    accept_many,
+    offered,
+    seal_parcel,
+    sealer,
+    suppressed_of,
+)
+from consentprofile.usecases.sealing_crew import Crew, Order
+from consentprofile.usecases.session import Session
+
+T = TypeVar("T")
+
+PARCEL: Final = 120
+"""Blocks that a parcel makes at the most, the events of one account counted each: about 3 ms under the gate."""
+
+
+class Batch:
+    """The events of one transaction on their way."""
+
+    def __init__(self, session: Session, events: Sequence[Event], committed: int, crew: Crew) -> None:
+        """Check the events, which follow on ``committed`` others, and seal them with the crew.
+
+        Raises :class:`InvalidEvent`, :class:`CorruptRecord`.
+        """
+        self.events: Final = len(events)
+        self._session = session
+        with session.ground.files.reading(), session.ground.keyring.snapshot():
+            self._now = session.now()
+            self._changes = session.ground.keyring.changes()
+            anybody_suppressed = session.ground.keyring.has_suppressions()
+        with _no_collector():
+            self._accounts = accept_many(session, events, self._now, committed=committed)
+            self._order = Order()
+            self._sealed: list[Sealed] = []
+            for accounts in _parcels(self._accounts, max(1, PARCEL // len(session.policy.purposes))):
+                parcel = Parcel(self._now, accounts, self._suppressed(accounts) if anybody_suppressed else {})
+                if not crew.hand(self._order, parcel):
+                    self._seal(parcel)
+
+    def _suppressed(self, accounts: list[Account]) -> dict[bytes, list[int]]:
+        with self._session.ground.files.reading(), self._session.ground.keyring.snapshot():
+            return suppressed_of(self._session, accounts)
+
+    def _seal(self, parcel: Parcel) -> None:
+        session = self._session
+        with session.ground.files.reading(), session.ground.keyring.snapshot():
+            sealing = sealer(session, self._now)
+            self._sealed.append(seal_parcel(parcel, session.ground.keyring, session.bound, sealing))
+
+    def gather(self, crew: Crew) -> None:
+        """Wait for what the crew still has before it, and seal what it hands back. Raises :class:`CorruptRecord`."""
+        crew.gather(self._order)
+        self._sealed += self._order.sealed
+        for parcel in self._order.handed_back:
+            self._seal(parcel)
+
+    def settle(self) -> tuple[list[SealedRow], Counts, int]:
+        """The blocks to write, how often each purpose said what, and the second of it all, UTC.
+
+        The caller holds the writer lock, and one state of the keyring. Raises :class:`CorruptRecord`.
+        """
+        session = self._session
+        now = max(self._now, session.now())
+        if not self._is_still_true(now):
+            with _no_collector():
+                anew = sealer(session, now)
+                return anew.seal(offered(session, self._accounts, now)), anew.counts, now
+        rows: list[SealedRow] = []
+        counts: Counter[tuple[str, Outcome]] = Counter()
+        for sealed in self._sealed:
+            rows += sealed.rows
+            for purpose, outcome, count in sealed.counts:
+                counts[purpose, outcome] += count
+        return rows, counts, now
+
+    def _is_still_true(self, now: int) -> bool:
+        """Whether everything would be sealed in the same way now."""
+        calendar = self._session.calendar
+        changes = self._session.ground.keyring.changes()
+        return (
+            changes == self._changes
+            and all(sealed.changes == changes and now < sealed.until for sealed in self._sealed)
+            and calendar.month(now) == calendar.month(self._now)
+        )
+
+
+def batches(session: Session, source: Iterator[Event], size: int, crew: Crew) -> Iterator[Batch]:
+    """The events of ``source`` in batches of ``size``, each checked and sealed when it is asked for."""
+    position = 0
+    while events := list(islice(source, size)):
+        yield Batch(session, events, position, crew)
+        position += len(events)
+
+
+def one_ahead(source: Iterable[T], crew: Crew) -> Iterator[T]:
+    """The batches, each handed out when the crew has the next one before it.
+
+    Where a batch fails, those before it are handed out first.
+    """
+    waiting: T | None = None
+    try:
+        for batch in source:
+            if waiting is not None:
+                yield waiting
+            waiting = batch
+            if not crew.processes:
+                waiting = None
+                yield batch
+    except Exception:
+        if waiting is not None:
+            yield waiting
+        raise
+    if waiting is not None:
+        yield waiting
+
+
+def _parcels(accounts: Sequence[Account], limit: int) -> Iterator[list[Account]]:
+    """The accounts in parcels of up to ``limit`` events; one that has more of them is divided."""
+    parcel: list[Account] = []
+    room = limit
+    for tag, entries in accounts:
+        for start in range(0, len(entries), limit):
+            some = entries[start : start + limit]
+            if len(some) > room:
+                yield parcel
+                parcel, room = [], limit
+            parcel.append((tag, some))
+            room -= len(some)
+    if parcel:
+        yield parcel
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Keep the garbage collector of cycles away for a batch.
+
+    Sealing leaves no cycles, and the collector would walk through everything that is alive several times an event:
+    15 % of the time. What other threads leave meanwhile is collected afterwards.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
