@@ -23,7 +23,7 @@ EVIDENCE_PLACE: Final = 1
 FIRST_PURPOSE_PLACE: Final = 2
 
 _FEW: Final = 16
-_AT_ONCE: Final = 256
+_AT_ONCE: Final = 128
 _COMPARTMENTS: Final = (
     "SELECT tag, place, slot, record FROM directory LEFT JOIN slot ON number = slot "
     f"WHERE tag IN ({', '.join('?' * _AT_ONCE)}) AND place >= {FIRST_PURPOSE_PLACE}"

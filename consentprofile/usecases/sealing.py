@@ -231,11 +231,11 @@ def accept(session: Session, event: Event, now: int) -> Accepted:
     return Accepted(session.tag(event.account), (event.id, checked))
 
 
-def accept_many(session: Session, events: Sequence[Event], now: int, *, committed: int) -> list[Account]:
-    """Check the events that follow on ``committed`` others in the caller's iterable; what was accepted, by account.
+def accept_many(session: Session, events: Sequence[Event], now: int, *, first: int, committed: int) -> list[Account]:
+    """Check events, of which the first stands at ``first`` in the caller's iterable; what was accepted, by account.
 
     Accounts are in the order of their tags, so that neighbours share pages of the keyring. Raises
-    :class:`InvalidEvent` for the first event that cannot be taken, with its index.
+    :class:`InvalidEvent` for the first event that cannot be taken, with its index and what is ``committed``.
     """
     taken: dict[bytes, list[Entry]] = {}
     check, tag_of = session.projector.check, session.tag
@@ -250,7 +250,7 @@ def accept_many(session: Session, events: Sequence[Event], now: int, *, committe
                 taken[tag] = [entry]
             done += 1
     except InputError as error:
-        raise InvalidEvent(str(error), index=committed + done, committed=committed) from None
+        raise InvalidEvent(str(error), index=first + done, committed=committed) from None
     return sorted(taken.items())
 
 
