@@ -103,8 +103,14 @@ def test_the_readers_share_no_code_with_the_package(reader: ModuleType) -> None:
 def test_the_files_are_those_of_the_description(made: Made) -> None:
     assert made.modes == dict.fromkeys(
         [
-            "keys.db", "data.db", "destroyed.journal",
-            "alive.lock", "turn.lock", "writer.lock", "gate.lock", "gate-turn.lock",
+            "keys.db",
+            "data.db",
+            "destroyed.journal",
+            "alive.lock",
+            "turn.lock",
+            "writer.lock",
+            "gate.lock",
+            "gate-turn.lock",
         ],
         0o600,
     )
