@@ -6,6 +6,7 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.backup import journal_command, keys_backup_command
+from consentprofile.cli.capability import capability_command
 from consentprofile.cli.context import Account, Command, Context, json_option, pass_context, store_options
 from consentprofile.cli.importing import outcome_table
 from consentprofile.cli.output import count
@@ -86,7 +87,10 @@ def suppress_command(context: Context, account: str, reason: str, lift: bool, ac
 
 @click.group("keys")
 def keys_command() -> None:
-    """Make a key; back the keyring up; ship the journal of destroyed keys."""
+    """Make a key; issue capabilities; back the keyring up; ship the journal of destroyed keys."""
+
+
+keys_command.add_command(capability_command)
 
 
 @keys_command.command("new", cls=Command)

@@ -21,11 +21,15 @@ from consentprofile.cli.output import Misuse, Output
 
 STORE_VARIABLE: Final = "CONSENTPROFILE_STORE"
 KEY_FILE_VARIABLE: Final = "CONSENTPROFILE_KEY_FILE"
+CAPABILITY_VARIABLE: Final = "CONSENTPROFILE_CAPABILITY"
 
-COMMON: Final = frozenset({"store", "key_file", "key_env", "ask_passphrase", "as_of", "as_json"})
+COMMON: Final = frozenset({"store", "key_file", "key_env", "ask_passphrase", "capability", "as_of", "as_json"})
 """The names of the options that are shared."""
 
-KEY_CHOICES: Final = "--key-file FILE (or CONSENTPROFILE_KEY_FILE), --key-env VARIABLE or --ask-passphrase"
+KEY_CHOICES: Final = (
+    "--key-file FILE (or CONSENTPROFILE_KEY_FILE), --key-env VARIABLE, --ask-passphrase, or --capability FILE "
+    "(or CONSENTPROFILE_CAPABILITY)"
+)
 
 MAXIMUM_KEY: Final = 4_096
 """Characters of a file with a public key that are read: more than any key has."""
@@ -42,6 +46,7 @@ class Context:
         self.key_file: Path | None = None
         self.key_env: str | None = None
         self.ask_passphrase = False
+        self.capability: Path | None = None
         self.as_of: datetime | None = None
         self.as_json = False
 
@@ -62,14 +67,20 @@ class Context:
 
     def key(self, *, new: bool = False) -> cp.KeyProvider:
         """Where the key comes from; ``new`` asks for a passphrase twice. Raises :class:`Misuse`."""
-        chosen = (self.key_file is not None) + (self.key_env is not None) + self.ask_passphrase
-        if chosen > 1:
+        named = (self.key_file, self.key_env, self.capability)
+        variables = () if any(named) or self.ask_passphrase else (KEY_FILE_VARIABLE, CAPABILITY_VARIABLE)
+        found = {name: there for name in variables if (there := os.environ.get(name))}
+        if sum(one is not None for one in named) + self.ask_passphrase + len(found) > 1:
             raise Misuse(f"name one key, not several: {KEY_CHOICES}")
         if self.key_env is not None:
             return cp.EnvKey(self.key_env)
         if self.ask_passphrase:
             return cp.Passphrase(cache(lambda: self.out.passphrase(new=new)))
-        path = self.key_file or os.environ.get(KEY_FILE_VARIABLE)
+        capability = self.capability or found.get(CAPABILITY_VARIABLE)
+        if capability:
+            asked = cp.Passphrase(cache(lambda: self.out.passphrase(new=False)))  # only where the file is sealed by one
+            return cp.Capability(capability, passphrase=asked)
+        path = self.key_file or found.get(KEY_FILE_VARIABLE)
         if not path:
             raise Misuse(f"say where the key is: {KEY_CHOICES}")
         return cp.KeyFile(path)
@@ -222,6 +233,14 @@ def store_options(function: Callable[P, R]) -> Callable[P, R]:
             expose_value=False,
             callback=_keep,
             help="Take this day or time (ISO 8601, UTC) for the present.",
+        ),
+        click.option(
+            "--capability",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            callback=_keep,
+            help=f"A capability, which opens some purposes only. [{CAPABILITY_VARIABLE}]",
         ),
         click.option(
             "--ask-passphrase",

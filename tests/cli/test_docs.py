@@ -97,7 +97,12 @@ def test_the_list_of_commands_names_every_command_and_where_it_is() -> None:
 
 def test_every_variable_is_documented() -> None:
     named = {cell.strip("`") for cell, _ in rows("Environment")}
-    assert named == {context.STORE_VARIABLE, context.KEY_FILE_VARIABLE, program.DEBUG_VARIABLE}
+    assert named == {
+        context.STORE_VARIABLE,
+        context.KEY_FILE_VARIABLE,
+        context.CAPABILITY_VARIABLE,
+        program.DEBUG_VARIABLE,
+    }
 
 
 def test_exit_codes_are_those_of_the_errors_and_of_the_program() -> None:

@@ -17,9 +17,11 @@ import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 EPOCH_KEY, COMPARTMENT_KEY, ACCOUNT_KEY, EVIDENCE_KEY, BLOCK, TRAIL, ACCOUNT, EVIDENCE, ACTOR_BOOK = range(1, 10)
@@ -129,6 +131,42 @@ def derive_root(secret: bytes, store: bytes, epoch: int) -> bytes:
 
 
 # ---- the audit log --------------------------------------------------------------------------------
+
+
+# ---- capabilities ---------------------------------------------------------------------------------
+
+
+class OpenCapability(NamedTuple):
+    """What a capability holds; its keys by name."""
+
+    store: bytes
+    epoch: int
+    check: bytes
+    id: bytes
+    role: str
+    keys: dict[str, bytes]
+
+
+def open_capability(text: str, passphrase: str = "") -> OpenCapability:
+    """What stands in the line of a capability."""
+    prefix, packed = text.strip().split(":")
+    assert prefix == "consentprofile-capability-1"
+    head, held = unpack(base64.b64decode(packed, validate=True))
+    store, epoch, check, identity, role, purposes, (provider, salt, memory, iterations, lanes) = head
+    stated = base64.b64decode(packed)[1 : -len(pack(held))]
+    if provider:
+        assert provider == "passphrase"
+        stretch = Argon2id(salt=salt, length=32, iterations=iterations, lanes=lanes, memory_cost=memory)
+        info = b"consentprofile capability " + identity
+        key = HKDF(hashes.SHA256(), 32, store, info).derive(stretch.derive(passphrase.encode()))
+        opened = open_sealed(key, held, b"consentprofile capability 1\n" + stated)
+    else:
+        opened, seal = held[:-32], held[-32:]
+        assert mac(opened[:32], b"\x07" + stated + opened) == seal
+    names = ["index", *(f"purpose:{purpose}" for purpose in purposes)]
+    assert len(opened) == 32 * len(names)
+    keys = {name: opened[32 * at : 32 * at + 32] for at, name in enumerate(names)}
+    return OpenCapability(store, epoch, check, identity, role, keys)
 
 
 def leaf_hash(body: bytes) -> bytes:
@@ -356,9 +394,24 @@ class Decoder:
     def actor_book(self) -> list[tuple[int, list[Any]]]:
         found = []
         for leaf, sealed in self.data.execute("SELECT leaf, sealed FROM actor_book ORDER BY leaf"):
-            to = associated(self.store, ACTOR_BOOK, "", leaf, self.epoch)
-            found.append((leaf, unpack(open_sealed(self.epoch_keys["officer"], sealed, to))))
+            found.append((leaf, self.entry(leaf, sealed)))
         return found
+
+    def entry(self, leaf: int, sealed: bytes) -> list[Any]:
+        """An entry of the actor book, under the officer key or under that of a purpose, whichever opens it."""
+        held = {"": self.epoch_keys["officer"]} | {
+            name.removeprefix("purpose:"): key for name, key in self.epoch_keys.items() if name.startswith("purpose:")
+        }
+        for purpose, key in held.items():
+            try:
+                entry: list[Any] = unpack(
+                    open_sealed(key, sealed, associated(self.store, ACTOR_BOOK, purpose, leaf, self.epoch))
+                )
+            except InvalidTag:
+                continue
+            assert not purpose or entry[3] == "read-refused" or (entry[3], entry[4]) == ("read", purpose)
+            return entry
+        raise AssertionError("opens under no key")
 
     def leaves(self) -> list[list[Any]]:
         """Every leaf, its hash compared."""
