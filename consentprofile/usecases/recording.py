@@ -21,6 +21,7 @@ from consentprofile.store.ports import BLOCK, Head, SealedRow, add_counts, decod
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
 from consentprofile.usecases.batches import Batch, batches, one_ahead
+from consentprofile.usecases.capabilities import require_recorder
 from consentprofile.usecases.sealing import Accepted, Counts, accept, offer_one, offered, sealer
 from consentprofile.usecases.sealing_crew import Crew
 from consentprofile.usecases.session import Session
@@ -50,8 +51,9 @@ def check(session: Session, event: Event) -> Accepted:
     """Check one event for :func:`record_together`; consent is not looked at, no lock is held.
 
     Raises :class:`InvalidEvent` or :class:`InvalidAccount` for an event that is malformed, undeclared or from the
-    future.
+    future, :class:`RoleNotAllowed` where a capability that only reads opened the store.
     """
+    require_recorder(session)
     try:
         return accept(session, event, session.by_the_clock())
     except InvalidEvent:
@@ -82,13 +84,13 @@ def _record_one(session: Session, accepted: Accepted, role: str) -> dict[str, Ou
         now = session.now(head)
         answers: list[Outcome] = []
         rows = sealer(session, now).seal((offer_one(session, accepted, standing, now),), answers)
-        told = dict(zip(session.policy.purposes, answers, strict=True))
+        told = dict(zip(session.purposes, answers, strict=True))
         _write(session, 1, rows, dict.fromkeys(told.items(), 1), now, role, head)
     return told
 
 
 def _record(session: Session, accepted: Sequence[Accepted], now: int, role: str) -> list[dict[str, Outcome]]:
-    purposes = session.policy.purposes
+    purposes = session.purposes
     sealing = sealer(session, now)
     rows: list[SealedRow] = []
     told: list[dict[str, Outcome]] = []
@@ -116,6 +118,7 @@ def record_many(
     processes that seal beside this one until it returns; they hold the purpose keys, and make no other difference than
     that the next batch is taken from ``events`` before the last one is recorded.
     """
+    require_recorder(session)
     if batch_size < 1:
         raise InputError("a batch has at least one event")
     if not 0 <= workers <= MOST_WORKERS:
@@ -152,7 +155,7 @@ def _record_batches(
 
     for batch in one_ahead(batches(session, source, batch_size, crew), crew):
         write(batch)
-    outcomes: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
+    outcomes: dict[str, dict[Outcome, int]] = {name: {} for name in session.purposes}
     for (purpose, outcome), count in sorted(totals.items()):
         outcomes[purpose][outcome] = count
     return Summary(committed, outcomes)
@@ -183,7 +186,7 @@ def _write(
 
 
 def statistics(session: Session) -> dict[str, dict[Outcome, int]]:
-    """How often recording said what, for each purpose, since the store was made, without any account."""
+    """How often recording said what, for each purpose at hand, since the store was made, without any account."""
     with session.ground.files.reading():
         counts = decode_counts(session.ground.log.head().counts)
     result: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
@@ -191,4 +194,4 @@ def statistics(session: Session) -> dict[str, dict[Outcome, int]]:
         if outcome not in _OUTCOMES or purpose not in result:
             raise CorruptRecord("a counter is of no known purpose or outcome; run `consentprofile check`")
         result[purpose][Outcome(outcome)] = count
-    return result
+    return {name: result[name] for name in session.purposes}

@@ -113,7 +113,7 @@ class _Rule(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """A policy as sealing needs it: under its number, with the numbers of its purposes."""
+    """A policy as sealing needs it: under its number, with the numbers of the purposes that are sealed for."""
 
     policy: Policy
     number: int
@@ -132,6 +132,7 @@ class Sealer:
         self._rules = [
             _Rule(name, numbers[name], kept_from(now, purpose.retention_months), purpose.precision, {})
             for name, purpose in policy.purposes.items()
+            if name in numbers
         ]
         self.until = FOR_EVER
         """The second at which the first of the consents ends that anything was sealed under."""
@@ -222,7 +223,8 @@ def sealer(session: Session, now: int) -> Sealer:
 
 def rules(session: Session) -> Rules:
     """The policy in force."""
-    return Rules(session.policy, session.policy_number, session.projector, session.calendar, session.purpose_numbers)
+    opened = {name: session.purpose_numbers[name] for name in session.purposes}
+    return Rules(session.policy, session.policy_number, session.projector, session.calendar, opened)
 
 
 def accept(session: Session, event: Event, now: int) -> Accepted:

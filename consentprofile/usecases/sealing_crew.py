@@ -157,7 +157,7 @@ class Crew:
             store,
             session.policy.text,
             session.policy_number,
-            session.purpose_numbers,
+            {name: session.purpose_numbers[name] for name in session.purposes},
             session.keys.hand_over(),
         )
         try:
