@@ -90,9 +90,6 @@ def keys_command() -> None:
     """Make a key; issue capabilities; back the keyring up; ship the journal of destroyed keys."""
 
 
-keys_command.add_command(capability_command)
-
-
 @keys_command.command("new", cls=Command)
 @json_option
 @pass_context
@@ -104,5 +101,6 @@ def new_command(context: Context) -> None:
     context.out.warn("Whoever has this line can open the store that is made with it; without it nobody can.")
 
 
+keys_command.add_command(capability_command)
 keys_command.add_command(keys_backup_command)
 keys_command.add_command(journal_command)

@@ -61,6 +61,18 @@ def test_a_store_can_be_kept_under_a_passphrase(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
+def test_a_capability_sealed_by_a_passphrase_asks_for_it(shop: Shop) -> None:
+    secret = "correct horse battery staple"
+    issue = ("keys", "capability", "--purpose", "support", "--role", "support-agent", "--out", "support.cap")
+    told = shop.run(*issue, "--passphrase", stdin=f"{secret}\n{secret}\n")
+    assert told.exit_code == 0, told.output
+    assert secret not in told.output
+    service = ["--store", "store", "--capability", "support.cap", "statistics"]
+    assert CliRunner().invoke(main, service, input=f"{secret}\n").exit_code == 0
+    assert CliRunner().invoke(main, service, input="something else\n").exit_code == 5
+
+
+@pytest.mark.usefixtures("terminal")
 def test_a_short_passphrase_makes_nothing(tmp_path: Path) -> None:
     init = ["--store", str(tmp_path / "store"), "--ask-passphrase", "init", "--policy", str(SHOP / "policy.toml")]
     assert CliRunner().invoke(main, init, input="short\nshort\n").exit_code == 5

@@ -75,10 +75,8 @@ def test_a_capability_can_be_sealed_by_a_passphrase(scene: Scene) -> None:
     scene.give()
     scene.store.issue_capability(scene.folder / "cap", "support", "support-agent", passphrase=CHEAP)
     key = cp.Capability(scene.folder / "cap", passphrase=CHEAP)
-    with (
-        cp.Store.open(scene.folder / "store", key=key, clock=scene.clock) as store,
-        store.view("support", AGENT) as view,
-    ):
+    path = scene.folder / "store"
+    with cp.Store.open(path, key=key, clock=scene.clock) as store, store.view("support", AGENT) as view:
         assert view.profile(ACCOUNT) is not None
     for wrong in (None, cp.Passphrase("another passphrase")):
         with pytest.raises(cp.KeyFault):
