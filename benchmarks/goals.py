@@ -81,6 +81,8 @@ _SINGLE: Final = (
         "longest wait for the writer lock during compaction", "wait.compaction", 5 * MILLISECOND, 5 * MILLISECOND, "ns"
     ),
     Goal("longest wait for the writer lock during retention", "wait.retention", 5 * MILLISECOND, 5 * MILLISECOND, "ns"),
+    Goal("rotation of the keys of 100,000 compartments", "rotation", 5_000 * MILLISECOND, 2_500 * MILLISECOND, "ns"),
+    Goal("longest wait for the writer lock during it", "wait.rotation", 5 * MILLISECOND, 5 * MILLISECOND, "ns"),
 )  # fmt: skip
 
 

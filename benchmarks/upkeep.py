@@ -41,14 +41,14 @@ def _compaction(stage: Stage, results: Results) -> None:
     recorded = ours.sizes()[0] - before
     steps: Samples = []
     with ours.open() as store:
-        waits, due = _probed(ours, lambda: _steps(store, steps))
-        more, everything = _probed(ours, lambda: store.upkeep.compact(everything=True))
+        waits, due = probed(ours, lambda: _steps(store, steps))
+        more, everything = probed(ours, lambda: store.upkeep.compact(everything=True))
     work = f"{told(size.compacted)} events of {told(size.accounts)} accounts"
     if steps:
         results.note_times(f"{work}: one step of the compaction that record_many left", steps)
     results.note(f"{work}: compaction that record_many left to do", due, "ns", spread=f"{len(steps):,} steps")
     results.note_rates(f"{work}: compaction of everything", [everything / size.compacted], "events")
-    _note_waits(results, "compaction", waits + more)
+    note_waits(results, "compaction", waits + more)
     compacted, free = ours.sizes()[0] - before, ours.free()
     results.note(f"{work}: bytes on disk for an event, as recorded", recorded / size.compacted, "bytes")
     results.note(
@@ -83,14 +83,14 @@ def _retention(stage: Stage, results: Results) -> None:
             store.record_many(Batch.of(rows).events, batch_size=BATCH)
         store.upkeep.compact()
         stage.say("running retention")
-        waits, took = _probed(ours, lambda: store.upkeep.run_retention(attended=True))
+        waits, took = probed(ours, lambda: store.upkeep.run_retention(attended=True))
     resealed = len(range(0, accounts, 10))
     work = (
         f"retention, {told(resealed)} of {told(accounts)} accounts resealed, {size.retention_events} events each kept"
     )
     results.note(work, took, "ns")
     results.note_rates(f"{work}, rate", [took / resealed], "accounts")
-    _note_waits(results, "retention", waits)
+    note_waits(results, "retention", waits)
     ours.remove()
 
 
@@ -99,7 +99,7 @@ def _old(source: Source, number: int) -> Event:
     return row._replace(at=int(datetime(2023, 1, 10, tzinfo=UTC).timestamp())).event()
 
 
-def _probed(ours: Ours, work: object) -> tuple[Samples, float]:
+def probed(ours: Ours, work: object) -> tuple[Samples, float]:
     """What another process waited for the writer lock each time while ``work`` ran, and how long that took."""
     assert callable(work)
     with processes.start("probe", StoreTask(place=ours.place)) as probe:
@@ -111,7 +111,7 @@ def _probed(ours: Ours, work: object) -> tuple[Samples, float]:
     return waits, took
 
 
-def _note_waits(results: Results, what: str, waits: Samples) -> None:
+def note_waits(results: Results, what: str, waits: Samples) -> None:
     spread = f"p99 {duration(quantile(waits, 0.99))}, n = {len(waits):,}"
     work = f"longest that another process waited for the writer lock during {what}"
     results.note(work, max(waits), "ns", spread=spread, key=f"wait.{what}")

@@ -31,6 +31,7 @@ from consentprofile.errors import (
     InvalidPolicy,
     InvalidSpec,
     KeyFault,
+    KeysRotated,
     KeyUnavailable,
     NewerFormat,
     OlderFormat,
@@ -67,11 +68,13 @@ from consentprofile.usecases.declared_files import load_policy
 from consentprofile.usecases.erasure import ErasurePlan
 from consentprofile.usecases.expiry import Expiry
 from consentprofile.usecases.importing import Imported
+from consentprofile.usecases.key_status import KeyCopy, KeyStatus
 from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.release import Release
 from consentprofile.usecases.retention import Retained, RetentionPlan
+from consentprofile.usecases.rotation import Rotated
 from consentprofile.usecases.tracing import Trace
 from consentprofile.usecases.verifying import LogHead
 from consentprofile.view import View
@@ -124,10 +127,13 @@ __all__ = [
     "InvalidSpec",
     "IssuedCapability",
     "IssuedCertificate",
+    "KeyCopy",
     "KeyFault",
     "KeyFile",
     "KeyProvider",
+    "KeyStatus",
     "KeyUnavailable",
+    "KeysRotated",
     "LogEntry",
     "LogHead",
     "NewerFormat",
@@ -149,6 +155,7 @@ __all__ = [
     "Retained",
     "RetentionPlan",
     "RoleNotAllowed",
+    "Rotated",
     "Statement",
     "Store",
     "StoreBusy",

@@ -31,7 +31,17 @@ from consentprofile.model.policy import Policy
 from consentprofile.model.profile import Profile
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.store.ports import Durability
-from consentprofile.usecases import access, capabilities, check, erasure, importing, reading, recording
+from consentprofile.usecases import (
+    access,
+    capabilities,
+    check,
+    erasure,
+    importing,
+    key_status,
+    reading,
+    recording,
+    rotation,
+)
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.row_files import Format
@@ -327,3 +337,21 @@ class AsyncStore(AsyncCare):
         return await run(
             lambda: self._store.issue_capability(target, purposes, role, passphrase=passphrase, actor=actor)
         )
+
+    # ---- the key ---------------------------------------------------------------------------------
+
+    async def rotate_keys(self, key: KeyProvider, *, progress: rotation.Progress | None = None) -> rotation.Rotated:
+        """As :meth:`Store.rotate_keys`."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.rotate_keys(key, progress=told))
+
+    async def resume_rotation(self, *, progress: rotation.Progress | None = None) -> rotation.Rotated | None:
+        """As :meth:`Store.resume_rotation`."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.resume_rotation(progress=told))
+
+    async def key_status(self) -> key_status.KeyStatus:
+        """As :meth:`Store.key_status`."""
+        return await run(self._store.key_status)

@@ -29,8 +29,10 @@ from consentprofile.usecases import (
     gathering,
     heads,
     importing,
+    key_status,
     reading,
     recording,
+    rotation,
     session,
 )
 from consentprofile.usecases import release as releases
@@ -274,3 +276,24 @@ class Store(Care):
             self._session, Path(target), named(purposes), role, passphrase=passphrase, actor=actor
         )
         return self._signed(issued)
+
+    # ---- the key ---------------------------------------------------------------------------------
+
+    def rotate_keys(self, key: KeyProvider, *, progress: rotation.Progress | None = None) -> rotation.Rotated:
+        """Move the store to a new key, so that the old one, and every capability and keyring copy of its time, ends.
+
+        ``key`` must bring a secret that was never used before: a new key file (made where it does not exist), variable
+        or passphrase. No row of any account is touched. This store goes on under the new key; others that have it open
+        get :class:`KeysRotated` and open it again. It works in slices while others go on; interrupted, it is carried
+        on by :meth:`resume_rotation`. Back up keyring and data anew afterwards. Raises :class:`InputError` for the
+        secret in force or while a rotation is unfinished, :class:`KeyUnavailable`; then nothing was changed.
+        """
+        return self._signed(rotation.rotate(self._session, key, progress=progress))
+
+    def resume_rotation(self, *, progress: rotation.Progress | None = None) -> rotation.Rotated | None:
+        """Carry an unfinished rotation to its end; None where there is none."""
+        return self._signed(rotation.resume(self._session, progress=progress))
+
+    def key_status(self) -> key_status.KeyStatus:
+        """The epoch of the keys, and the shred horizon: from when on no old copy can bring back what was erased."""
+        return key_status.status(self._session)

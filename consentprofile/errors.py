@@ -124,6 +124,10 @@ class CapabilityEnded(KeyFault):
     """The capability is of an epoch that has ended: the keys were rotated. Ask for a new one."""
 
 
+class KeysRotated(KeyFault):
+    """The keys were rotated: what this was opened with opens nothing any more."""
+
+
 class DestroyedKey(KeyFault):
     """The record was sealed under a key that has been destroyed. It cannot be opened by anyone."""
 

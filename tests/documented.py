@@ -31,7 +31,8 @@ def tables(page: str) -> list[list[str]]:
 
 
 OUR_MODULES = re.compile(
-    r"\b(?:access|audit|capabilities|check|compaction|erasure|expiry|importing|proving|reading|recording|releases|retention|tracing|verifying)\."
+    r"\b(?:access|audit|capabilities|check|compaction|erasure|expiry|importing|key_status|proving|reading|recording|releases"
+    r"|retention|rotation|tracing|verifying)\."
 )
 
 

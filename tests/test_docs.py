@@ -202,7 +202,7 @@ def test_every_operation_of_the_log_is_documented_and_no_other() -> None:
 
 FACTS: Final = {"key-id": "key id", "reference": "reference", "commitment": "commitment", "events": "events",
                 "merged": "merged",
-                "capability": "id of the capability",
+                "capability": "id of the capability", "epoch": "epoch",
                 "blocks": "blocks", "release": "release", "specification": "specification"}  # fmt: skip
 
 
@@ -231,6 +231,7 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     store.back_up_keyring(tmp_path / "keys.backup")
     store.issue_capability(tmp_path / "support.cap", "support", "support-agent")
     store.back_up(tmp_path / "data.backup")
+    store.rotate_keys(cp.KeyFile(tmp_path / "new.key"))
     store.audit.account(ACCOUNT)
     assert list(store.audit.actor("support-agent:17"))
     store.withdraw_consent(ACCOUNT, ["support"])

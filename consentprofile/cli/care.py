@@ -10,6 +10,7 @@ from consentprofile.cli.capability import capability_command
 from consentprofile.cli.context import Account, Command, Context, json_option, pass_context, store_options
 from consentprofile.cli.importing import outcome_table
 from consentprofile.cli.output import count
+from consentprofile.cli.rotation import rotate_command, status_command
 
 
 @click.command("check", cls=Command)
@@ -87,7 +88,11 @@ def suppress_command(context: Context, account: str, reason: str, lift: bool, ac
 
 @click.group("keys")
 def keys_command() -> None:
-    """Make a key; issue capabilities; back the keyring up; ship the journal of destroyed keys."""
+    """Make a key, or move to a new one; issue capabilities; back the keyring up; ship the journal of destroyed keys."""
+
+
+keys_command.add_command(rotate_command)
+keys_command.add_command(status_command)
 
 
 @keys_command.command("new", cls=Command)

@@ -47,7 +47,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "compact": ("upkeep", "Bring together what was recorded a little at a time."),
     "check": ("care", "Open and compare everything in the store."),
     "backup": ("backup", "Copy the data, while other programs go on."),
-    "keys": ("care", "Make a key; issue capabilities; back the keyring up; ship the journal of destroyed keys."),
+    "keys": ("care", "Make a key, or move to a new one; issue capabilities; back the keyring up."),
 }
 """Every command: its module here, and what it does in a line."""
 

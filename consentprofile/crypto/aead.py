@@ -57,6 +57,38 @@ class SealingKey:
         raise TypeError("keys are not copied")
 
 
+class SuccessorKey(SealingKey):
+    """A key that has taken the place of another: it opens what either has sealed, and seals as itself.
+
+    Which of the two it was is found by trying: the seal authenticates its key.
+    """
+
+    __slots__ = ("former",)
+
+    def __init__(self, key: bytes, former: bytes) -> None:
+        super().__init__(key)
+        self.former = SealingKey(former)
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes:
+        """The plaintext. Raises :class:`CorruptRecord` where neither key opens it."""
+        try:
+            return SealingKey.open(self, sealed, associated)
+        except CorruptRecord:
+            return self.former.open(sealed, associated)
+
+    def reseal(self, sealed: bytes, associated: bytes) -> bytes | None:
+        """What the former key sealed, sealed by this one; None where this one has sealed it already.
+
+        Raises :class:`CorruptRecord` where neither opens it.
+        """
+        try:
+            plaintext = self.former.open(sealed, associated)
+        except CorruptRecord:
+            SealingKey.open(self, sealed, associated)
+            return None
+        return self.seal(plaintext, associated)
+
+
 def require_support() -> None:
     """Raise :class:`UnsupportedEnvironment` where AES-256-GCM-SIV is missing (OpenSSL before 3.2)."""
     try:

@@ -127,6 +127,8 @@ class Files:
         self._wait = wait
         self._opened = opened
         """Told whenever there are new connections: at the beginning, and in a forked child."""
+        self.entered: Callable[[], None] = lambda: None
+        """Told when the gate was entered, and when something did not open there; what it raises, the reader gets."""
         self._closed = False
         self._open()
         _open_stores.add(self)
@@ -333,6 +335,11 @@ class _Reading:
         try:
             files._require_open()
             files._gate.acquire(shared=True)
+            try:
+                files.entered()
+            except BaseException:
+                files._gate.release()
+                raise
         except BaseException:
             files.mutex.release()
             raise
@@ -340,9 +347,13 @@ class _Reading:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         files = self._files
         try:
-            files._gate.release()
+            if isinstance(error, CorruptRecord):
+                files.entered()
         finally:
-            files.mutex.release()
+            try:
+                files._gate.release()
+            finally:
+                files.mutex.release()
         if isinstance(error, sqlite3.DatabaseError):
             raise typed(error) from None
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from consentprofile.crypto.randomness import random_bytes
-from consentprofile.errors import CorruptRecord, StoreExists, StoreFault
+from consentprofile.errors import CorruptRecord, KeysRotated, StoreExists, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.copying import copy_rows, reading_connection, sync_directory
+from consentprofile.store.epochs import Epochs
+from consentprofile.store.faults import typed
 from consentprofile.store.files import DATA, KEYS, Durability, Files
 from consentprofile.store.heads import Heads, Nodes
 from consentprofile.store.keyring import Keyring, Standing
@@ -27,6 +30,8 @@ class Ground:
 
     keyring: Keyring
     """The keyring's tables."""
+    epochs: Epochs
+    """The keyring's epochs."""
     log: Log
     """The audit log and the actor book."""
     heads: Heads
@@ -39,12 +44,17 @@ class Ground:
     """The releases."""
 
     def __init__(self, path: Path, *, wait: float, durability: Durability) -> None:
+        self.epoch = 0
+        """The epoch of the keys that are held, and 0 while none are: nobody goes on under keys that were rotated."""
+        self.changes = 0
+        """How often the keyring had changed when the gate was entered."""
         self.files = Files(path, wait=wait, durability=durability, opened=self._lay)
+        self.files.entered = self._look
         self.pending = PendingWork(self.files)
 
     def _lay(self, files: Files) -> None:
         """Put the tables over the connections of ``files``."""
-        self.keyring = Keyring(files.keys)
+        self.keyring, self.epochs = Keyring(files.keys), Epochs(files.keys)
         data = files.data
         self.log, self.heads, self.nodes = Log(data), Heads(data), Nodes(data)
         self.data_file, self.releases = DataFile(data), Releases(data)
@@ -69,11 +79,29 @@ class Ground:
         """The blocks, with what compaction does."""
         return Blocks(self.files.data)
 
+    def _look(self) -> None:
+        """See how the keyring stands when the gate has been entered."""
+        if self.epoch:
+            try:
+                epoch, self.changes, _ = self.epochs.outlook()
+            except sqlite3.DatabaseError as error:
+                raise typed(error) from None
+            self._require(epoch)
+
+    def _require(self, epoch: int) -> None:
+        if epoch != self.epoch and self.epoch:
+            raise KeysRotated("the keys were rotated meanwhile; open the store again, with the new key")
+
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the writer lock, with everything that others left pending finished first."""
+        """Hold the writer lock, with everything that others left pending finished first.
+
+        Raises :class:`KeysRotated` where the keys that are held are those of an epoch before.
+        """
         with self.files.writing():
-            self.pending.finish()
+            while (outlook := self.epochs.outlook()).pending:
+                self.pending.finish()
+            self._require(outlook.epoch)
             yield
 
     @contextmanager
@@ -85,7 +113,9 @@ class Ground:
         with self.files.writing():
             while True:
                 with self.keyring.snapshot():
-                    if not self.pending.is_noted():
+                    outlook = self.epochs.outlook()
+                    if not outlook.pending:
+                        self._require(outlook.epoch)
                         with self.files.data_transaction(full=False):
                             yield
                         return
@@ -98,6 +128,7 @@ class Ground:
         """
         while (found := self.keyring.standing(tag)).pending:
             self.pending.finish()
+        self._require(found.epoch)
         return found
 
     def purge_below(self, slot: int, generation: int) -> None:

@@ -30,7 +30,7 @@ _COMPARTMENTS: Final = (
 )
 
 _STANDING: Final = (
-    "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, place, slot, record "
+    "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, epoch, place, slot, record "
     f"FROM keyring LEFT JOIN directory ON tag = ? AND place >= {FIRST_PURPOSE_PLACE} LEFT JOIN slot ON number = slot"
 )
 
@@ -55,12 +55,13 @@ class Standing(NamedTuple):
     """What the keyring says of one account at one moment.
 
     Whether anything is pending, whether anybody at all is suppressed, how many transactions have changed the keyring,
-    and the slots of the account's compartments.
+    its epoch, and the slots of the account's compartments.
     """
 
     pending: bool
     suppressions: bool
     changes: int
+    epoch: int
     compartments: list[Slot]
 
 
@@ -192,11 +193,11 @@ class Keyring:
         rows = self._db.execute(_STANDING, (tag,)).fetchall()
         if not rows:
             raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
-        pending, suppressions, changes, first, _, _ = rows[0]
+        pending, suppressions, changes, epoch, first, _, _ = rows[0]
         if first is None:
-            return Standing(bool(pending), bool(suppressions), changes, [])
-        slots = [self._own(tag, place, number, record) for _, _, _, place, number, record in rows]
-        return Standing(bool(pending), bool(suppressions), changes, slots)
+            return Standing(bool(pending), bool(suppressions), changes, epoch, [])
+        slots = [self._own(tag, place, number, record) for _, _, _, _, place, number, record in rows]
+        return Standing(bool(pending), bool(suppressions), changes, epoch, slots)
 
     def compartments_of_many(self, tags: Sequence[bytes]) -> dict[bytes, list[Slot]]:
         """The compartments of many accounts, by tag; an account without any is left out.

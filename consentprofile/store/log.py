@@ -117,11 +117,26 @@ class Log:
         query = "SELECT sequence, hash, body FROM leaf WHERE sequence >= ? ORDER BY sequence LIMIT ?"
         return [StoredLeaf._make(row) for row in self._db.execute(query, (start, limit))]
 
+    def mentioning(self, words: Sequence[str], start: int, stop: int) -> list[StoredLeaf]:
+        """The leaves from ``start`` to before ``stop`` whose bytes hold one of the words: some may mean another thing.
+
+        Cost: a few microseconds for ten leaves, for they are not decoded.
+        """
+        anywhere = " OR ".join(["instr(body, ?)"] * len(words))
+        query = f"SELECT sequence, hash, body FROM leaf WHERE sequence >= ? AND sequence < ? AND ({anywhere})"
+        return [
+            StoredLeaf._make(row) for row in self._db.execute(query, (start, stop, *(word.encode() for word in words)))
+        ]
+
     # ---- the actor book ----------------------------------------------------------------------------
 
     def note_actors(self, entries: Iterable[tuple[int, bytes]]) -> None:
         """Add sealed entries of the actor book, each beside the leaf with its sequence."""
         self._db.executemany("INSERT INTO actor_book (leaf, sealed) VALUES (?, ?)", entries)
+
+    def overwrite_actors(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Write sealed entries of the actor book anew, each where it stands."""
+        self._db.executemany("UPDATE actor_book SET sealed = ?2 WHERE leaf = ?1", entries)
 
     def actors(self, start: int, limit: int = 1000) -> list[tuple[int, bytes]]:
         """Up to ``limit`` sealed entries from this leaf on, in order."""

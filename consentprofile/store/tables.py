@@ -57,6 +57,16 @@ class Releases:
         """Keep a release."""
         self._db.execute("INSERT INTO release (number, digest, ledger) VALUES (?, ?, ?)", release)
 
+    def overwrite(self, number: int, ledger: bytes) -> None:
+        """Write the sealed entry of the ledger of a release anew."""
+        self._db.execute("UPDATE release SET ledger = ? WHERE number = ?", (ledger, number))
+
+    def since(self, number: int) -> StoredRelease | None:
+        """The first release from this number on."""
+        query = "SELECT number, digest, ledger FROM release WHERE number >= ? ORDER BY number LIMIT 1"
+        row = self._db.execute(query, (number,)).fetchone()
+        return None if row is None else StoredRelease._make(row)
+
     def all(self) -> list[StoredRelease]:
         """Every release, in order."""
         query = "SELECT number, digest, ledger FROM release ORDER BY number"

@@ -60,6 +60,8 @@ class Operation(StrEnum):
     KEYRING_BACKED_UP = "keyring-backed-up"
     CAPABILITY_ISSUED = "capability-issued"
     BACKED_UP = "backed-up"
+    KEYS_ROTATED = "keys-rotated"
+    EPOCH_CLOSED = "epoch-closed"
 
 
 KEY_ID: Final = "key-id"

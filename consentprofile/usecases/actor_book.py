@@ -66,6 +66,19 @@ def open_entry(keys: EpochKeys, sequence: int, sealed: bytes) -> BookEntry:
     raise CorruptRecord("an entry of the actor book does not authenticate; run `consentprofile check`")
 
 
+def renew_entry(keys: EpochKeys, sequence: int, sealed: bytes) -> bytes | None:
+    """The entry, of either kind, sealed in this epoch where it was sealed in the one before; None where it is already.
+
+    Raises :class:`CorruptRecord` for one that no key opens.
+    """
+    for under in (OFFICER, *keys.purposes):
+        try:
+            return keys.renew_record(RecordType.ACTOR_BOOK, sequence, sealed, purpose=under)
+        except CorruptRecord:
+            continue
+    raise CorruptRecord("an entry of the actor book does not authenticate; run `consentprofile check`")
+
+
 def _may_tell(purpose: str, entry: BookEntry) -> bool:
     """Whether an entry may stand under the key of ``purpose``."""
     if entry.operation == Operation.READ:

@@ -87,6 +87,7 @@ def check(session: Session, *, repair: bool = False, progress: Callable[[str], N
     say("policies")
     findings += _policies(session)
     say("keys")
+    findings += _epochs(session)
     keys, found = _keys(session)
     findings += found
     say("directory")
@@ -153,6 +154,14 @@ def _policies(session: Session) -> list[Finding]:
 
 def _of_policy(number: int, what: str) -> Finding:
     return Finding(what=what, where=f"policy {number}")
+
+
+def _epochs(session: Session) -> Iterator[Finding]:
+    with session.ground.files.reading():
+        before = session.ground.epochs.before()
+    if before is not None:
+        what = "has not gone yet, a rotation of the keys is unfinished: run `consentprofile keys rotate --resume`"
+        yield Finding(what=what, where=f"epoch {before.number}")
 
 
 def _keys(session: Session) -> tuple[int, list[Finding]]:

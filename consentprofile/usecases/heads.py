@@ -7,7 +7,7 @@ behind the log, but a log that does not reach its anchor has been cut.
 from __future__ import annotations
 
 from consentprofile.crypto.signing import SigningKey
-from consentprofile.errors import BeyondCapability, BrokenLog, ProofRefused
+from consentprofile.errors import BeyondCapability, BrokenLog, KeysRotated, ProofRefused
 from consentprofile.store.ports import StoredHead
 from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consentprofile.tlog.merkle import Frontier
@@ -60,7 +60,8 @@ def checkpoint_if_grown(session: Session) -> None:
     """Sign a head if anything was logged since the newest one: after an officer's act, and at the end of a session.
 
     Over a log that does not extend its last head nothing is signed. That does not undo what was done, so it is not
-    raised here but logged; :func:`checkpoint`, ``audit verify`` and ``check`` raise or report it.
+    raised here but logged; :func:`checkpoint`, ``audit verify`` and ``check`` raise or report it. Where the keys were
+    rotated meanwhile, whoever has the new ones signs.
     """
     try:
         with session.ground.files.reading():
@@ -68,6 +69,8 @@ def checkpoint_if_grown(session: Session) -> None:
             newest = session.ground.heads.newest()
         if session.keys.signing is not None and (newest is None or newest.size != frontier.size):
             checkpoint(session)
+    except KeysRotated:
+        return
     except BrokenLog as error:
         import logging
 

@@ -77,7 +77,7 @@ class Reader:
         generation = done = 0
         while rows is None or done < len(rows):
             with session.ground.files.reading():
-                if session.ground.keyring.changes() != changes:
+                if session.ground.changes != changes:
                     standing = session.ground.keyring.standing(tag)
                     changes, slot = standing.changes, self._readable(tag, standing, now)
                 if slot is None:

@@ -19,10 +19,12 @@ from consentprofile.crypto.slots import Slot
 from consentprofile.errors import (
     CorruptRecord,
     InputError,
+    KeysRotated,
     PolicyChanged,
     RoleNotAllowed,
     StoreNotFound,
     UndeclaredPurpose,
+    WrongKey,
 )
 from consentprofile.model.block import Codebook
 from consentprofile.model.calendar import Calendar
@@ -250,15 +252,26 @@ def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, dur
         if isinstance(key, Capability):
             role, opened = key.open(EpochMark(store, number, epoch.check_value))
         else:
-            secret = key.recall(decode_parameters(epoch.provider))
-            root = keys.derive_root(secret, store, number)
-            role, opened = None, keys.open_epoch(root, epoch.check_value, store, number, epoch.wrapped)
+            role, opened = None, _open_epoch(ground, store, epoch, key.recall(decode_parameters(epoch.provider)))
         with ground.writing():
             pass  # finishes what a crash left pending
+        ground.epoch = number
         return Session(ground, opened, clock, role=role)
     except BaseException:
         ground.files.close()
         raise
+
+
+def _open_epoch(ground: Ground, store: bytes, epoch: Epoch, secret: bytes) -> EpochKeys:
+    """The keys of the epoch in force. Raises :class:`KeysRotated` for the key of the one before, while it is there."""
+    root = keys.derive_root(secret, store, epoch.number)
+    try:
+        return keys.open_epoch(root, epoch.check_value, store, epoch.number, epoch.wrapped)
+    except WrongKey:
+        before = ground.epochs.before()
+        if before is None or keys.check_value(keys.derive_root(secret, store, before.number)) != before.check_value:
+            raise
+        raise KeysRotated("the keys of this store were rotated; open it with the new key") from None
 
 
 def require_same_policy(session: Session, policy: Policy) -> None:

@@ -118,6 +118,20 @@ def test_certificates_of_old_destructions_are_made_and_verify(golden: Golden, tm
     assert len(destroyed) >= 8 or golden is not WHOLE
 
 
+def test_its_keys_are_rotated_and_nobody_sees_a_difference(golden: Golden, tmp_path: Path) -> None:
+    key = tmp_path / "rotated.key"
+    with golden.open(tmp_path) as store:
+        assert store.rotate_keys(cp.KeyFile(key)).damaged == 0
+        assert store.check().findings == ()
+    (tmp_path / "key").unlink(missing_ok=True)
+    key.rename(tmp_path / "key")
+    said = ask(golden, tmp_path)
+    lasting = VIEWS | {"public", "release", "retention", "expiry"}
+    answers = {name: answer for name, answer in expected(golden).items() if name.split(" ")[0] in lasting}
+    assert "\n".join(missing(answers, said)) == ""
+    assert len(answers) > 5 * len(golden.accounts)
+
+
 def test_another_key_opens_nothing(golden: Golden, tmp_path: Path) -> None:
     other = cp.Passphrase(PASSPHRASE + "!")
     if (tmp_path / "key").exists():
