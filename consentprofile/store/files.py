@@ -209,11 +209,11 @@ class Files:
     # ---- transactions ----------------------------------------------------------------------------
 
     @contextmanager
-    def keyring_transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that changes the keyring, durable when it returns."""
+    def keyring_transaction(self, *, counted: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction that changes the keyring, durable when it returns; not ``counted`` where all stays true."""
         self._require_writer()
         with Transaction(self.keys):
-            self.keys.execute("UPDATE keyring SET changes = changes + 1")
+            self.keys.execute("UPDATE keyring SET changes = changes + ?", (counted,))
             yield self.keys
 
     def data_transaction(self, *, full: bool) -> AbstractContextManager[sqlite3.Connection]:

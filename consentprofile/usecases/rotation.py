@@ -219,7 +219,8 @@ class _Slices:
             return
         ground = self._session.ground
         records = [(old.number, old.record, new.record) for old, new in renewed]
-        with ground.writing(), ground.files.keyring_transaction():
+        # What anybody has read of the keyring stays true: the key in each slot, and all that its header says.
+        with ground.writing(), ground.files.keyring_transaction(counted=False):
             if ground.epochs.exchange(records) < len(renewed):
                 for old, new in renewed:
                     slot = ground.keyring.slot(old.number)
