@@ -349,7 +349,9 @@ LONG: dict[str, Long] = {
     ),
     "record_many": lambda store, tell, _: store.record_many([event()] * 3, batch_size=1, progress=tell),
     "audit.verify": lambda store, tell, _: store.audit.verify(tell),
-    "audit.export": lambda store, tell, file: store.audit.export(file.parent / f"out-{id(tell)}", tell),
+    "audit.export": lambda store, tell, file: store.audit.export(
+        file.parent / f"out-{len([*file.parent.iterdir()])}", tell
+    ),
     "check": lambda store, tell, _: store.check(progress=tell),
     "import_consents": lambda store, tell, file: store.import_consents(file, progress=tell),
 }
