@@ -63,6 +63,9 @@ def issue(
     identity = random_bytes(ID_BYTES)
     enrolled = None if passphrase is None else passphrase.enroll()
     with session.ground.writing():
+        if session.ground.epochs.before() is not None:
+            # What a former key still wraps, it could not open.
+            raise InputError("a rotation of the keys is unfinished; finish it, then issue the capability")
         now = session.now()
         store, number = session.ground.keyring.identity()
         mark = EpochMark(store, number, session.ground.keyring.epoch(number).check_value)

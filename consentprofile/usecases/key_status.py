@@ -25,8 +25,7 @@ PAGE: Final = 5_000
 
 SECONDS_AN_HOUR: Final = 3600
 
-_CAPABILITY_ISSUED: Final = "capability-issued"
-_OF_COPIES: Final = (Operation.KEYRING_BACKED_UP, _CAPABILITY_ISSUED)
+_OF_COPIES: Final = (Operation.KEYRING_BACKED_UP, Operation.CAPABILITY_ISSUED)
 
 _KEYS: Final = {
     "key-file": ("this key file", "every copy of this key file is destroyed, backups of it included"),
@@ -100,7 +99,7 @@ def status(session: Session) -> KeyStatus:
     )
 
 
-def _mentioning(session: Session, operations: Sequence[str]) -> Iterator[Leaf]:
+def _mentioning(session: Session, operations: Sequence[Operation]) -> Iterator[Leaf]:
     """The leaves of these operations, in order."""
     with session.ground.files.reading():
         size = session.ground.log.size()

@@ -71,12 +71,14 @@ def rotate(session: Session, key: KeyProvider, *, progress: Progress | None = No
 
 
 def resume(session: Session, *, progress: Progress | None = None) -> Rotated | None:
-    """Carry an unfinished rotation to its end; None where there is none. Others go on meanwhile."""
+    """Carry an unfinished rotation to its end; None where there is none. Others go on meanwhile.
+
+    Raises :class:`BeyondCapability`, and :class:`CorruptRecord` where the former keys are gone.
+    """
+    _require_whole(session)
     with session.ground.files.reading():
         if session.ground.epochs.before() is None:
             return None
-    if not session.keys.is_whole:
-        raise BeyondCapability("a capability cannot do this: it needs the key of the store")
     if not session.keys.is_rotating:
         raise CorruptRecord("the keyring has lost the keys that are to be replaced; restore keys.db")
     slices = _Slices(session, progress)
@@ -91,8 +93,7 @@ def resume(session: Session, *, progress: Progress | None = None) -> Rotated | N
 
 def _begin(session: Session, key: KeyProvider) -> None:
     ground = session.ground
-    if not session.keys.is_whole:
-        raise BeyondCapability("a capability cannot do this: it needs the key of the store")
+    _require_whole(session)
     with ground.files.reading():
         store, number = ground.keyring.identity()
         former = ground.keyring.epoch(number)
@@ -123,6 +124,11 @@ def _begin(session: Session, key: KeyProvider) -> None:
             if later and ground.keyring.identity()[1] == number + 1:
                 session.keys.become(later[0])
                 ground.epoch = number + 1
+
+
+def _require_whole(session: Session) -> None:
+    if not session.keys.is_whole:
+        raise BeyondCapability("a capability cannot do this: it needs the key of the store")
 
 
 def _require_finished(session: Session) -> None:

@@ -518,6 +518,39 @@ def test_workers_of_a_store_that_was_opened_meanwhile_seal_for_it(
         sound(store)
 
 
+# ---- capabilities -----------------------------------------------------------------------------------
+
+
+def test_capabilities_end_and_what_they_left_in_the_actor_book_stays(
+    stores: StoreFactory, path: Path, new_key: cp.KeyFile, tmp_path: Path
+) -> None:
+    with stores.open(path) as store:
+        for role in ("agent", "app"):
+            store.issue_capability(tmp_path / role, ["support"], role)
+    key = cp.Capability(tmp_path / "agent")
+    service, recorder = reopen(path, key), reopen(path, cp.Capability(tmp_path / "app"))
+    assert seen(service, ADA) == 3
+    begin(path, stores, new_key)
+    for attempt in (lambda: seen(service, ADA), lambda: recorder.record(login(ADA, 8)), service.statistics):
+        assert is_told(attempt)
+    service.close()
+    recorder.close()
+    with pytest.raises(cp.CapabilityEnded):
+        reopen(path, key)
+    with reopen(path, new_key) as store:
+        with pytest.raises(cp.InputError, match="unfinished"):
+            store.issue_capability(tmp_path / "early", ["support"], "agent")
+        store.resume_rotation()
+        store.issue_capability(tmp_path / "later", ["support"], "agent")
+        (copy,) = store.key_status().copies
+        assert (copy.what, copy.purpose, copy.role) == ("capability", "support", "agent")
+        assert [trace.operation for trace in store.audit.actor("agent:7")].count("read") == 4
+        sound(store)
+    with reopen(path, cp.Capability(tmp_path / "later")) as service:
+        assert seen(service, ADA) == 3
+    assert not (tmp_path / "early").exists()
+
+
 # ---- what is damaged --------------------------------------------------------------------------------
 
 
