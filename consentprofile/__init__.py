@@ -41,6 +41,7 @@ from consentprofile.errors import (
     QuarantinedRecord,
     ReleaseError,
     ReleaseRefused,
+    RestoreRefused,
     RoleNotAllowed,
     StoreBusy,
     StoreClosed,
@@ -73,6 +74,7 @@ from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.release import Release
+from consentprofile.usecases.restore import Restored
 from consentprofile.usecases.retention import Retained, RetentionPlan
 from consentprofile.usecases.rotation import Rotated
 from consentprofile.usecases.tracing import Trace
@@ -152,6 +154,8 @@ __all__ = [
     "ReleasePlan",
     "ReleaseRefused",
     "Report",
+    "RestoreRefused",
+    "Restored",
     "Retained",
     "RetentionPlan",
     "RoleNotAllowed",

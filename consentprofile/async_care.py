@@ -6,11 +6,16 @@ is said there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from consentprofile.async_calls import run
-from consentprofile.care import Care
+from consentprofile.async_calls import Call, run
+from consentprofile.care import DEFAULT_WAIT, Care
 from consentprofile.consenting import PathLike
+from consentprofile.crypto.providers import KeyProvider
+from consentprofile.model.policy import Policy
+from consentprofile.usecases.restore import Restored
+from consentprofile.usecases.session import Clock, system_clock
 
 
 class AsyncCare:
@@ -29,3 +34,67 @@ class AsyncCare:
     async def journal(self, since: datetime | None = None) -> bytes:
         """As :meth:`Store.journal`."""
         return await run(lambda: self._store.journal(since))
+
+    @classmethod
+    async def restore(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        data: PathLike | None = None,
+        keyring: PathLike | None = None,
+        journal: PathLike | None = None,
+        policies: Sequence[PathLike | Policy] = (),
+        accept_undone: bool = False,
+        clock: Clock = system_clock,
+        wait: float = DEFAULT_WAIT,
+        progress: Callable[[str], None] | None = None,
+    ) -> Restored:
+        """As :meth:`Store.restore`. Cancelling it leaves the store as it was, or restored."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(
+            lambda: Care.restore(
+                path,
+                key=key,
+                data=data,
+                keyring=keyring,
+                journal=journal,
+                policies=policies,
+                accept_undone=accept_undone,
+                clock=clock,
+                wait=wait,
+                progress=told,
+            )
+        )
+
+    @classmethod
+    async def plan_restore(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        data: PathLike | None = None,
+        keyring: PathLike | None = None,
+        journal: PathLike | None = None,
+        policies: Sequence[PathLike | Policy] = (),
+        clock: Clock = system_clock,
+        wait: float = DEFAULT_WAIT,
+        progress: Callable[[str], None] | None = None,
+    ) -> Restored:
+        """As :meth:`Store.plan_restore`."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(
+            lambda: Care.plan_restore(
+                path,
+                key=key,
+                data=data,
+                keyring=keyring,
+                journal=journal,
+                policies=policies,
+                clock=clock,
+                wait=wait,
+                progress=told,
+            )
+        )

@@ -22,7 +22,8 @@ from consentprofile.async_audit import AsyncAudit
 from consentprofile.async_calls import Call, Closing, run
 from consentprofile.async_care import AsyncCare
 from consentprofile.async_upkeep import AsyncUpkeep
-from consentprofile.client import DEFAULT_WAIT, Store
+from consentprofile.care import DEFAULT_WAIT
+from consentprofile.client import Store
 from consentprofile.consenting import PathLike
 from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.consent import Consent, Decision

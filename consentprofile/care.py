@@ -6,11 +6,22 @@ keyring is told.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from consentprofile.consenting import Consenting, PathLike
+from consentprofile.crypto.providers import KeyProvider
+from consentprofile.model.policy import Policy
 from consentprofile.usecases import backup
+from consentprofile.usecases import restore as restoring
+from consentprofile.usecases.declared_files import load_policy
+from consentprofile.usecases.restore import Restored, Sources
+from consentprofile.usecases.session import Clock, system_clock
+
+DEFAULT_WAIT: Final = 5.0
+"""Seconds that a call waits for another process before it raises :class:`StoreBusy`."""
 
 
 class Care(Consenting):
@@ -37,3 +48,65 @@ class Care(Consenting):
         had died since. Raises :class:`InputError` for a time without a zone.
         """
         return backup.journal(self._session, since)
+
+    # ---- restoring -------------------------------------------------------------------------------
+
+    @classmethod
+    def restore(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        data: PathLike | None = None,
+        keyring: PathLike | None = None,
+        journal: PathLike | None = None,
+        policies: Sequence[PathLike | Policy] = (),
+        accept_undone: bool = False,
+        clock: Clock = system_clock,
+        wait: float = DEFAULT_WAIT,
+        progress: Callable[[str], None] | None = None,
+    ) -> Restored:
+        """Restore the store at ``path`` from copies of its data, of its keyring, or of both. Nobody may have it open.
+
+        What was withdrawn or erased stays so, and what was given since the data was copied stays given. A keyring that
+        is older than what has happened is told by the store's own log, or by the ``journal`` of destroyed keys, which
+        had died since; where there is neither, ``accept_undone`` says that what they did may be undone. ``policies``
+        are those that were accepted since the data was copied, where the store's own data is gone.
+
+        The store is the old one or the new one, whole, whatever interrupts it. Raises :class:`RestoreRefused` where it
+        would undo or lose more than it saves, :class:`WrongKey`, :class:`CorruptRecord`, :class:`StoreBusy`,
+        :class:`UnreadableInput`, :class:`InputError`.
+        """
+        found = _sources(data, keyring, journal, policies)
+        return restoring.restore(
+            Path(path), key, clock, found, wait=wait, accept_undone=accept_undone, progress=progress
+        )
+
+    @classmethod
+    def plan_restore(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        data: PathLike | None = None,
+        keyring: PathLike | None = None,
+        journal: PathLike | None = None,
+        policies: Sequence[PathLike | Policy] = (),
+        clock: Clock = system_clock,
+        wait: float = DEFAULT_WAIT,
+        progress: Callable[[str], None] | None = None,
+    ) -> Restored:
+        """What :meth:`restore` would do, without doing it; it takes as long, and as much room."""
+        found = _sources(data, keyring, journal, policies)
+        return restoring.restore(Path(path), key, clock, found, wait=wait, dry_run=True, progress=progress)
+
+
+def _sources(
+    data: PathLike | None, keyring: PathLike | None, journal: PathLike | None, policies: Sequence[PathLike | Policy]
+) -> Sources:
+    return Sources(
+        data=None if data is None else Path(data),
+        keyring=None if keyring is None else Path(keyring),
+        journal=None if journal is None else Path(journal),
+        policies=tuple(load_policy(policy) for policy in policies),
+    )

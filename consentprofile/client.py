@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from consentprofile.audit import Audit
-from consentprofile.care import Care
+from consentprofile.care import DEFAULT_WAIT, Care
 from consentprofile.consenting import PathLike, named, source_of
 from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.event import Event, Outcome
@@ -41,9 +41,6 @@ from consentprofile.usecases.declared_files import load_policy, read_declared
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, Session, system_clock
 from consentprofile.view import View
-
-DEFAULT_WAIT: Final = 5.0
-"""Seconds that a call waits for another process before it raises :class:`StoreBusy`."""
 
 
 class Store(Care):

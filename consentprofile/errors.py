@@ -219,6 +219,10 @@ class UnsupportedEnvironment(StoreFault):
     """This machine lacks something that the store cannot do without."""
 
 
+class RestoreRefused(StoreFault):
+    """A restore would undo or lose more than it saves; nothing was changed."""
+
+
 class DestructionStopped(StoreFault):
     """Unattended destruction stopped itself, because what it was about to do is implausible."""
 

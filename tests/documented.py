@@ -45,7 +45,7 @@ def signature(node: ast.FunctionDef) -> str:
     if "contextmanager" in decorators:
         returns = returns.replace("Iterator", "AbstractContextManager")
     node.args.args = [argument for argument in node.args.args if argument.arg not in ("self", "cls")]
-    parameters = re.sub(r"(?<=[\w\]])=(?=[\w'])", " = ", ast.unparse(node.args))
+    parameters = re.sub(r"(?<=[\w\]])=(?=[\w'(])", " = ", ast.unparse(node.args))
     return OUR_MODULES.sub("", f"{node.name}({parameters}) -> {returns}")
 
 

@@ -40,7 +40,7 @@ FLOORS: Final[dict[str, set[str]]] = {
     "async_upkeep": FACES | {"upkeep", "async_calls"},
     "async_care": FACES | {"care", "consenting", "async_calls"},
     "async_client": FACES
-    | {"audit", "client", "consenting", "view", "async_calls", "async_audit", "async_care", "async_upkeep"},
+    | {"audit", "care", "client", "consenting", "view", "async_calls", "async_audit", "async_care", "async_upkeep"},
     "consentprofile": FACES | {"audit", "upkeep", "view", "client", "async_audit", "async_client", "async_upkeep"},
     "integrations": SHARED | {"model", "audit", "client", "async_client", "consentprofile"},
     "cli": SHARED | {"model", "usecases", "audit", "client", "integrations", "consentprofile"},

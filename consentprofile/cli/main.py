@@ -47,6 +47,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "compact": ("upkeep", "Bring together what was recorded a little at a time."),
     "check": ("care", "Open and compare everything in the store."),
     "backup": ("backup", "Copy the data, while other programs go on."),
+    "restore": ("restore", "Restore the store from copies of its data or its keyring."),
     "keys": ("care", "Make a key, or move to a new one; issue capabilities; back the keyring up."),
 }
 """Every command: its module here, and what it does in a line."""

@@ -173,9 +173,13 @@ class Output:
         """Whether to go on with what cannot be undone. Without a terminal only ``--yes`` says so."""
         if yes:
             return True
+        self.require_terminal()
+        return click.confirm(question, default=False, err=True)
+
+    def require_terminal(self) -> None:
+        """Raise :class:`Misuse` where nobody can be asked."""
         if not is_terminal(sys.stdin):
             raise Misuse("this cannot be undone: on a terminal it asks first; elsewhere it needs --yes")
-        return click.confirm(question, default=False, err=True)
 
     def passphrase(self, *, new: bool) -> str:
         """A passphrase, typed unseen; a new one twice."""

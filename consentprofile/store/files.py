@@ -26,12 +26,14 @@ from consentprofile.errors import (
     StoreNotFound,
     UnsupportedEnvironment,
 )
+from consentprofile.store import names
 from consentprofile.store.faults import typed
 from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
+from consentprofile.store.settling import enter, is_unsettled
 from consentprofile.store.transaction import Transaction
 
-KEYS: Final = "keys.db"
-DATA: Final = "data.db"
+KEYS: Final = names.KEYS
+DATA: Final = names.DATA
 
 FORMAT: Final = 1
 """The format of both files, frozen (``docs/format.md``). ``user_version`` is one more: an empty database has none."""
@@ -116,6 +118,12 @@ def require_format(connection: sqlite3.Connection, name: str) -> None:
         )
 
 
+def _require_files(path: Path) -> None:
+    for name in (KEYS, DATA):
+        if not (path / name).is_file():
+            raise StoreNotFound(f"there is no store here, or its {name} is missing; `consentprofile init` makes one")
+
+
 class Files:
     """An open store's files. One process, any number of threads; a fork opens its own at first use."""
 
@@ -134,11 +142,8 @@ class Files:
         _open_stores.add(self)
 
     def _open(self) -> None:
-        for name in (KEYS, DATA):
-            if not (self.path / name).is_file():
-                raise StoreNotFound(
-                    f"there is no store here, or its {name} is missing; `consentprofile init` makes one"
-                )
+        if not is_unsettled(self.path):
+            _require_files(self.path)
         self._forks = len(_forks)
         self.mutex = threading.RLock()
         self._writers = 0
@@ -148,7 +153,8 @@ class Files:
         with ExitStack() as undo:  # an opening that fails leaves nothing open
             for lock in (self._alive, self._writer, self._gate):
                 undo.callback(lock.close)
-            self._alive.acquire(shared=True)
+            enter(self.path, self._alive)
+            _require_files(self.path)
             with self._writer.held():  # whoever opens first may have to recover a WAL or a hot journal
                 self.keys = connect(self.path / KEYS, wait=self._wait)
                 undo.callback(self.keys.close)

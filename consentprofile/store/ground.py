@@ -18,9 +18,11 @@ from consentprofile.store.epochs import Epochs
 from consentprofile.store.faults import typed
 from consentprofile.store.files import DATA, KEYS, Durability, Files
 from consentprofile.store.heads import Heads, Nodes
+from consentprofile.store.journal import Journal
 from consentprofile.store.keyring import Keyring, Standing
 from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
+from consentprofile.store.resumption import Resumption
 from consentprofile.store.rows import BLOCK, TABLES, Rows, RowTable
 from consentprofile.store.tables import DataFile, Releases
 
@@ -51,6 +53,7 @@ class Ground:
         self.files = Files(path, wait=wait, durability=durability, opened=self._lay)
         self.files.entered = self._look
         self.pending = PendingWork(self.files)
+        self.journal = Journal(path)
 
     def _lay(self, files: Files) -> None:
         """Put the tables over the connections of ``files``."""
@@ -73,6 +76,11 @@ class Ground:
     def rows(self, table: str) -> Rows:
         """One of the kinds of sealed rows."""
         return self.blocks if table == BLOCK else self._few[table]
+
+    @property
+    def resumption(self) -> Resumption:
+        """What a restore changes in the keyring."""
+        return Resumption(self.files.keys)
 
     @property
     def blocks(self) -> Blocks:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from consentprofile.store.files import KEYS, connect
+from consentprofile.errors import CorruptRecord, StoreFault
+from consentprofile.store.copying import reading_connection
+from consentprofile.store.files import KEYS, connect, require_format
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.locks import GATE, GATE_TURN, FileLock
 
@@ -32,3 +34,21 @@ class KeyringFile:
         """Hold the gate, shared, for one slice that sees one state of the keyring. Raises :class:`StoreBusy`."""
         with self._gate.held(shared=True), self._keyring.snapshot():
             yield self._keyring
+
+
+def state_of_keyring(path: Path) -> tuple[bytes, int] | None:
+    """The store id in a keyring file, and how many transactions have changed it; None for one that is not whole.
+
+    Whether the keys in it open is not asked.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with reading_connection(path) as connection:
+            require_format(connection, KEYS)
+            if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                return None
+            keyring = Keyring(connection)
+            return keyring.identity()[0], keyring.changes()
+    except (CorruptRecord, StoreFault):
+        return None

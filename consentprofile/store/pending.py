@@ -244,8 +244,9 @@ class PendingWork:
                 for slot, generation in work.purges:
                     rows.purge(slot, generation)
             log = Log(data)
-            log.append(work.leaves, work.policy)
-            log.note_actors(work.actors)
+            first = log.append(work.leaves, work.policy)
+            # On a copy that was put in place of the file that it was noted for, the log may end elsewhere.
+            log.note_actors(entry for entry in work.actors if 0 <= entry[0] - first < len(work.leaves))
 
 
 def _key_id(draft: Draft) -> bytes:

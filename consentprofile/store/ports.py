@@ -3,7 +3,7 @@
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.counts import add as add_counts
 from consentprofile.store.counts import decode as decode_counts
-from consentprofile.store.files import Durability
+from consentprofile.store.files import DATA, KEYS, Durability
 from consentprofile.store.ground import Ground, create_directory
 from consentprofile.store.heads import StoredHead
 from consentprofile.store.journal import JOURNAL, Destruction
@@ -20,21 +20,25 @@ from consentprofile.store.keyring import (
     destroyed,
     place_of,
 )
-from consentprofile.store.keyring_file import KeyringFile
+from consentprofile.store.keyring_file import KeyringFile, state_of_keyring
 from consentprofile.store.log import Head, StoredLeaf
 from consentprofile.store.packs import Packed as SealedBlock
 from consentprofile.store.pending import Work
 from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
+from consentprofile.store.settling import Observe, nobody_watches
+from consentprofile.store.staging import Staging
 from consentprofile.store.tables import StoredRelease
 
 __all__ = [
     "ACCOUNT",
     "ACCOUNT_PLACE",
     "BLOCK",
+    "DATA",
     "EVIDENCE",
     "EVIDENCE_PLACE",
     "FIRST_PURPOSE_PLACE",
     "JOURNAL",
+    "KEYS",
     "TABLES",
     "TRAIL",
     "Blocks",
@@ -45,9 +49,11 @@ __all__ = [
     "Head",
     "Keyring",
     "KeyringFile",
+    "Observe",
     "Rows",
     "SealedBlock",
     "SealedRow",
+    "Staging",
     "Standing",
     "StoredHead",
     "StoredLeaf",
@@ -59,6 +65,8 @@ __all__ = [
     "decode_counts",
     "destroyed",
     "encode_destruction",
+    "nobody_watches",
     "place_of",
     "read_journal",
+    "state_of_keyring",
 ]

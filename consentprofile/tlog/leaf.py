@@ -62,12 +62,16 @@ class Operation(StrEnum):
     BACKED_UP = "backed-up"
     KEYS_ROTATED = "keys-rotated"
     EPOCH_CLOSED = "epoch-closed"
+    RESTORED = "restored"
+    KEY_GONE = "key-gone"
+    KEY_FOUND = "key-found"
+    LINEAGE_BEGUN = "lineage-begun"
 
 
 KEY_ID: Final = "key-id"
 """The fact of a grant or a destruction that says which key: 16 random bytes."""
 
-GRANTS: Final = frozenset({Operation.CONSENT_GIVEN, Operation.RESEALED})
+GRANTS: Final = frozenset({Operation.CONSENT_GIVEN, Operation.RESEALED, Operation.KEY_FOUND})
 """Operations whose key id is that of a key that came. The key of any other operation that names one has gone."""
 
 

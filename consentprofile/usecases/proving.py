@@ -13,7 +13,8 @@ import msgspec
 from consentprofile.errors import BrokenLog, InputError, ProofRefused, StoreFault
 from consentprofile.store.ports import StoredHead
 from consentprofile.tlog.checkpoint import open_checkpoint
-from consentprofile.tlog.note import parse_note
+from consentprofile.tlog.lineage import is_earlier
+from consentprofile.tlog.note import VerifierKey, parse_note
 from consentprofile.tlog.proof import consistency_proof, inclusion_proof, verify_consistency
 from consentprofile.tlog.tiles import CHECKPOINT_PATH, Tile, encode_bundle, encode_tile, tiles_between
 from consentprofile.tlog.tlog_proof import TlogProof, verify_tlog_proof
@@ -66,10 +67,10 @@ def require_extends(session: Session, seen: bytes) -> int:
     """Show that today's log extends the one whose signed checkpoint was ``seen`` earlier; its size then.
 
     The old checkpoint is verified with the log's key, and the proof that connects it to today's head is made and
-    verified. Raises :class:`ProofRefused` where that does not hold.
+    verified. It may be of an earlier lineage of the log, as far as that is left. Raises :class:`ProofRefused` where
+    that does not hold.
     """
-    key = heads.verifier_key(session)
-    old = open_checkpoint(seen, key)
+    old = open_checkpoint(seen, _key_of(session, seen))
     with session.ground.files.reading():
         frontier = session.ground.log.head().frontier
         if old.size > frontier.size:
@@ -80,6 +81,13 @@ def require_extends(session: Session, seen: bytes) -> int:
     if old.size:
         verify_consistency(old.size, old.root, frontier.size, frontier.root(), proof)
     return old.size
+
+
+def _key_of(session: Session, seen: bytes) -> VerifierKey:
+    """The log's key under the name in a checkpoint, if that is one of the log's: its own, or an earlier lineage's."""
+    key = heads.verifier_key(session)
+    named = seen.partition(b"\n")[0].decode(errors="replace")
+    return VerifierKey(named, key.public) if is_earlier(named, key.name) else key
 
 
 def export(session: Session, out: Path, progress: Callable[[int], None] | None = None) -> Exported:

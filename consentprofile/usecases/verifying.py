@@ -4,7 +4,7 @@ What is checked, in this order, each with the place where it fails:
 
 1. every leaf: its sequence, its stored hash, its canonical form, hours that never run backwards;
 2. the tree: every stored node, and the frontier;
-3. every signed head: its signature, its origin, its root at its size; and the keyring's anchor;
+3. every signed head: its signature, its origin (that of its lineage), its root at its size; and the keyring's anchor;
 4. the keys: each granted key is either alive in the keyring or has the leaf of its destruction, never both or neither.
 
 Whoever rewrites the log, its tree and its heads needs the signing key for it. Whoever holds that key too is found only
@@ -23,7 +23,9 @@ from consentprofile.errors import BrokenLog, ProofRefused, StoreBusy
 from consentprofile.store.ports import StoredHead, StoredLeaf
 from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint
 from consentprofile.tlog.leaf import GRANTS, KEY_ID, Leaf, Operation
+from consentprofile.tlog.lineage import Lineage, lineage_of, origin_at, require_chain
 from consentprofile.tlog.merkle import Frontier, leaf_hash, node_hash
+from consentprofile.tlog.note import VerifierKey
 from consentprofile.tlog.proof import tree_root
 from consentprofile.usecases import heads
 from consentprofile.usecases.audit import decode_leaf, page_of
@@ -40,6 +42,7 @@ DESTRUCTIONS: Final = frozenset(
         Operation.CONSENT_EXPIRED,
         Operation.RETENTION_APPLIED,
         Operation.ERASED,
+        Operation.KEY_GONE,
     }
 )
 
@@ -102,10 +105,27 @@ def verify(session: Session, progress: Callable[[int], None] | None = None) -> L
 
 
 def _verify(session: Session, progress: Callable[[int], None] | None) -> LogHead:
+    balance = _Balance()
+    head, origin = verify_written(session, balance.note, progress)
+    if origin != session.origin:
+        raise BrokenLog("the keyring calls the log otherwise than its newest lineage does", sequence=head.size - 1)
+    _anchored(session)
+    _keys(session, head.size, balance)
+    return head
+
+
+def verify_written(
+    session: Session, note: Callable[[Leaf], None], progress: Callable[[int], None] | None = None
+) -> tuple[LogHead, str]:
+    """Verify what is written in ``data.db`` alone: leaves, tree and signed heads. ``note`` is told every leaf.
+
+    The head, and the name of the newest lineage. Raises :class:`BrokenLog`. Whether the log reaches the keyring's
+    anchor, and agrees with its keys, is not asked.
+    """
     with session.ground.files.reading():
         expected, newest, _ = session.ground.log.head()
-    balance = _Balance()
-    frontier, hour = _leaves(session, expected.size, balance, progress)
+    lineages: list[Lineage] = []
+    frontier, hour = _leaves(session, expected.size, note, lineages, progress)
     _nodes(session, expected.size)
     if frontier.hashes != expected.hashes:
         start = _first_difference(frontier, expected)
@@ -117,13 +137,17 @@ def _verify(session: Session, progress: Callable[[int], None] | None) -> LogHead
     if hour != newest:
         raise BrokenLog("the tree over the log does not have the hour of its newest leaf", sequence=frontier.size - 1)
     _require_no_more(session, expected.size)
-    signed = _heads(session, expected.size)
-    _keys(session, expected.size, balance)
-    return LogHead(size=frontier.size, root=frontier.root().hex(), checkpoints=signed)
+    origin = lineages[-1].origin if lineages else session.origin
+    signed = _heads(session, expected.size, lineages, origin)
+    return LogHead(size=frontier.size, root=frontier.root().hex(), checkpoints=signed), origin
 
 
 def _leaves(
-    session: Session, size: int, balance: _Balance, progress: Callable[[int], None] | None
+    session: Session,
+    size: int,
+    note: Callable[[Leaf], None],
+    lineages: list[Lineage],
+    progress: Callable[[int], None] | None,
 ) -> tuple[Frontier, int]:
     frontier, hour = Frontier(), 0
     while frontier.size < size:
@@ -133,7 +157,9 @@ def _leaves(
         for stored in page[: size - frontier.size]:
             leaf = _verify_leaf(stored, frontier.size, hour)
             hour = leaf.hour
-            balance.note(leaf)
+            note(leaf)
+            if (begun := lineage_of(leaf)) is not None:
+                lineages.append(begun)
             frontier.append(stored.hash)
         if progress is not None:
             progress(frontier.size)
@@ -204,24 +230,32 @@ def _require_no_more(session: Session, size: int) -> None:
             raise BrokenLog(f"leaf {size} was added behind the tree's back", sequence=size)
 
 
-def _heads(session: Session, size: int) -> int:
-    """Every signed head is one of this log; how many there are."""
+def _heads(session: Session, size: int, lineages: list[Lineage], origin: str) -> int:
+    """Every signed head is one of this log, under the name that it had then; how many there are."""
     signed, after = 0, -1
+    require_chain(lineages, origin)
     while True:
         with session.ground.files.reading():
             page = [head for head in session.ground.heads.after(after) if head.size <= size]
         for head in page:
-            _head(session, head)
+            _head(session, head, origin_at(lineages, head.size, origin))
         if not page:
             break
         signed += len(page)
         after = page[-1].size
     with session.ground.files.reading():
-        anchors = session.ground.keyring.anchors()
         newest = session.ground.heads.newest()
         length = session.ground.log.size()
         if newest is not None and newest.size > length:
             raise BrokenLog(f"the log was cut: a signed head covers {newest.size} leaves", sequence=length)
+    return signed
+
+
+def _anchored(session: Session) -> None:
+    """The log reaches the head that is anchored in the keyring, which is a signed one of it."""
+    with session.ground.files.reading():
+        anchors = session.ground.keyring.anchors()
+        length = session.ground.log.size()
         for anchored, root in anchors:
             if not 0 <= anchored <= length:
                 raise BrokenLog(
@@ -234,17 +268,16 @@ def _heads(session: Session, size: int) -> int:
                     f"the signed head over {anchored} leaves, which is anchored in the keyring, is gone",
                     sequence=anchored,
                 )
-    return signed
 
 
-def _head(session: Session, head: StoredHead) -> None:
+def _head(session: Session, head: StoredHead, origin: str) -> None:
     try:
-        signed = open_checkpoint(head.note, heads.verifier_key(session))
+        signed = open_checkpoint(head.note, VerifierKey(origin, heads.signing_key(session).public))
     except ProofRefused:
         raise BrokenLog(f"the signed head over {head.size} leaves does not verify", sequence=head.size) from None
     with session.ground.files.reading():
         root = tree_root(head.size, session.ground.nodes.read)
-    if signed != Checkpoint(session.origin, head.size, root) or head.root != root:
+    if signed != Checkpoint(origin, head.size, root) or head.root != root:
         raise BrokenLog(f"the signed head over {head.size} leaves is not one of this log", sequence=head.size)
 
 

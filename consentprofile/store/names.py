@@ -1,0 +1,17 @@
+"""What the files of a store are called, in its directory."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KEYS: Final = "keys.db"
+"""The keyring."""
+
+DATA: Final = "data.db"
+"""Everything else."""
+
+WHOLE: Final = "restoring"
+"""A directory: files that a restore has made whole, and that are about to take the place of the old ones."""
+
+PART: Final = "restoring.part"
+"""A directory: files that a restore is still at work on."""

@@ -1,0 +1,163 @@
+"""Where a restored store is made: a whole store of its own, beside the files that it will replace."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from consentprofile.errors import ConsentProfileError, StoreBusy, StoreFault, UnreadableInput
+from consentprofile.store.copying import copy_rows, reading_connection
+from consentprofile.store.faults import typed
+from consentprofile.store.files import connect, require_format
+from consentprofile.store.locks import ALIVE, FileLock
+from consentprofile.store.names import DATA, KEYS, PART
+from consentprofile.store.settling import Observe, commit, is_unsettled, nobody_watches, settle
+
+# What has happened since the copy was made is not undone with it: the log and its heads, who did what, what was
+# released. Of evidence, ids and trails both are kept, for each row authenticates itself.
+_REPLACED: Final = ("leaf", "node", "tree", "checkpoint", "actor_book", "release")
+_ADDED: Final = ("evidence", "account", "trail")
+_ADD: Final = (
+    "INSERT INTO {table} (slot, generation, sealed) SELECT slot, generation, sealed FROM live.{table} AS other "
+    "WHERE NOT EXISTS (SELECT 1 FROM main.{table} AS mine "
+    "WHERE mine.slot = other.slot AND mine.generation = other.generation AND mine.sealed = other.sealed) "
+    "ORDER BY other.id"
+)
+_ADD_POLICIES: Final = (
+    "INSERT INTO policy SELECT * FROM live.policy WHERE number > (SELECT max(number) FROM main.policy)"
+)
+
+
+class Staging:
+    """A place to restore in, with nobody else in the store: the block holds the alive lock alone.
+
+    What is not committed when the block ends is cleared away, and the store is what it was. Raises
+    :class:`StoreBusy` where the store is open somewhere, :class:`StoreFault` where nothing can be written.
+    """
+
+    def __init__(self, directory: Path, *, wait: float, observe: Observe = nobody_watches) -> None:
+        self._directory = directory
+        self._wait = wait
+        self._observe = observe
+        self._made = False
+        self.path: Final = directory / PART
+
+    def __enter__(self) -> Self:
+        try:
+            if not self._directory.exists():
+                self._directory.mkdir(mode=0o700)
+                self._made = True
+            self._alive = FileLock(self._directory / ALIVE, wait=self._wait)
+        except OSError as error:
+            raise StoreFault(f"the store's directory cannot be used: {error.strerror}") from None
+        try:
+            try:
+                self._alive.acquire()
+            except StoreBusy:
+                raise StoreBusy("somebody has the store open; close it everywhere, then restore") from None
+            for name in (KEYS, DATA):
+                if (self._directory / name).is_symlink():
+                    raise StoreFault(f"{name} is a symbolic link; a restore replaces files, not links")
+            settle(self._directory, self._observe)
+            self._begin()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if is_unsettled(self._directory):
+                settle(self._directory)
+        finally:
+            self._leave()
+
+    def _begin(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700)
+        except OSError as error:
+            raise StoreFault(f"there is no place to restore in: {error.strerror}") from None
+
+    def _leave(self) -> None:
+        self._alive.close()
+        if self._made:
+            with suppress(OSError):  # something was put in place
+                (self._directory / ALIVE).unlink()
+                self._directory.rmdir()
+
+    def holds(self, name: str) -> bool:
+        """Whether the store has this file now."""
+        return (self._directory / name).is_file()
+
+    def take(self, name: str, source: Path | None) -> None:
+        """Copy the live rows of a backup, or of the store's own file, to here, under ``name``.
+
+        Raises :class:`UnreadableInput` for what is not one, :class:`CorruptRecord` for one that is damaged.
+        """
+        target = self.path / name
+        target.unlink(missing_ok=True)
+        found = self._directory / name if source is None else source
+        if not found.is_file():
+            raise UnreadableInput(f"there is no file to restore {name} from")
+        try:
+            os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StoreFault(f"there is no place to restore in: {error.strerror}") from None
+        with reading_connection(found) as connection:
+            require_format(connection, name)
+            copy_rows(connection, target)
+        self._observe(f"{name} taken")
+
+    def keep_record(self) -> bool:
+        """Let the record of what has happened be that of the store's own ``data.db``, if that can be read.
+
+        The log with its heads, the actor book and the releases take the place of those of the backup; evidence, ids
+        and trails that it does not have are added. Only events stay as the backup has them. Whether that was done.
+        """
+        live = self._directory / DATA
+        if not live.is_file():
+            return False
+        try:
+            with closing(connect(self.path / DATA, wait=self._wait)) as data:
+                data.execute("ATTACH ? AS live", (f"{live.absolute().as_uri()}?mode=ro",))
+                data.execute("BEGIN IMMEDIATE")
+                if (
+                    data.execute("SELECT store FROM main.store").fetchall()
+                    != data.execute("SELECT store FROM live.store").fetchall()
+                ):
+                    return False
+                for table in _REPLACED:
+                    data.execute(f"DELETE FROM main.{table}")
+                    data.execute(f"INSERT INTO main.{table} SELECT * FROM live.{table}")
+                for table in _ADDED:
+                    data.execute(_ADD.format(table=table))
+                data.execute(_ADD_POLICIES)
+                data.execute("COMMIT")
+        except (sqlite3.DatabaseError, ConsentProfileError):
+            return False  # what was begun is undone with the connection
+        self._observe("record kept")
+        return True
+
+    def give_policies(self, texts: dict[bytes, bytes]) -> None:
+        """Add policies, canonical JSON by digest, that the keyring has accepted and the data does not have yet."""
+        try:
+            with closing(connect(self.path / KEYS)) as keys, closing(connect(self.path / DATA)) as data:
+                have = {number for (number,) in data.execute("SELECT number FROM policy")}
+                for number, digest in keys.execute("SELECT number, digest FROM accepted_policy ORDER BY number"):
+                    if number not in have and digest in texts:
+                        query = "INSERT INTO policy (number, digest, text) VALUES (?, ?, ?)"
+                        data.execute(query, (number, digest, texts[digest]))
+        except sqlite3.DatabaseError as error:
+            raise typed(error) from None
+
+    def commit(self) -> None:
+        """Let what was made here take the place of the old files."""
+        left = self.path / (DATA + "-wal")
+        if left.exists() and left.stat().st_size:
+            raise StoreFault("the restored data could not be written whole; make room, and restore again")
+        self._observe("made whole")
+        commit(self._directory, self._observe)
