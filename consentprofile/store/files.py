@@ -6,12 +6,10 @@ Every pragma is set *and read back*: some are per connection, some depend on how
 
 from __future__ import annotations
 
-import atexit
 import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -29,6 +27,7 @@ from consentprofile.errors import (
 from consentprofile.store import names
 from consentprofile.store.faults import typed
 from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
+from consentprofile.store.process import FORKS, open_stores
 from consentprofile.store.settling import enter, is_unsettled
 from consentprofile.store.transaction import Transaction
 
@@ -139,12 +138,12 @@ class Files:
         """Told when the gate was entered, and when something did not open there; what it raises, the reader gets."""
         self._closed = False
         self._open()
-        _open_stores.add(self)
+        open_stores.add(self)
 
     def _open(self) -> None:
         if not is_unsettled(self.path):
             _require_files(self.path)
-        self._forks = len(_forks)
+        self._forks = len(FORKS)
         self.mutex = threading.RLock()
         self._writers = 0
         self._alive = FileLock(self.path / ALIVE, wait=self._wait)
@@ -179,7 +178,7 @@ class Files:
             raise StoreClosed("the store is closed; open it again")
 
     def _follow_fork(self) -> None:
-        if len(_forks) != self._forks and not self._closed:
+        if len(FORKS) != self._forks and not self._closed:
             self._reopen_after_fork()
 
     def _reopen_after_fork(self) -> None:
@@ -275,7 +274,7 @@ class Files:
         """Close both files, the WAL checkpointed where nobody else reads. A second call does nothing."""
         if self._closed:
             return
-        if len(_forks) != self._forks:
+        if len(FORKS) != self._forks:
             self._closed = True
             return
         with self.writing():
@@ -385,22 +384,3 @@ class _DataTransaction(Transaction):
         Transaction.__exit__(self, kind, error, trace)
         if error is None:
             self._files._look_at_wal(self._began)
-
-
-_forks: Final[list[None]] = []
-"""One entry for each fork between this process and the one that imported this module: asking for the process's id at
-every lock costs more than a microsecond."""
-
-os.register_at_fork(after_in_child=lambda: _forks.append(None))
-
-_open_stores: weakref.WeakSet[Files] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    # A connection that the interpreter closed on its way out would checkpoint without the writer lock.
-    for files in list(_open_stores):
-        with suppress(StoreFault, sqlite3.Error):
-            files.close()
-
-
-atexit.register(_close_all)
