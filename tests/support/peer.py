@@ -42,9 +42,11 @@ class Peer:
         """The id of the process."""
         return self._process.pid
 
-    def ask(self, command: Command) -> Json:
-        """The answer to a command."""
+    def ask(self, command: Command, *, skip: int = 0) -> Json:
+        """The answer to a command; so many answers that nobody has heard yet are passed over."""
         self.tell(command)
+        for _ in range(skip):
+            self.hear()
         return self.hear()
 
     def tell(self, command: Command) -> None:
@@ -62,9 +64,10 @@ class Peer:
         answer: Json = json.loads(line)
         return answer
 
-    def open(self, path: Path, key: Path, now: int, *, wait: float = 5.0) -> None:
-        """Open a store over there, closing the one before."""
-        answer = self.ask({"do": "open", "path": str(path), "key": str(key), "now": now, "wait": wait})
+    def open(self, path: Path, key: Path, now: int, *, wait: float = 5.0, capability: bool = False) -> None:
+        """Open a store over there, closing the one before; ``key`` is a key file, or a capability."""
+        request = {"path": str(path), "key": str(key), "now": now, "wait": wait, "capability": capability}
+        answer = self.ask({"do": "open", **request})
         assert answer == {"answer": None}, answer
 
     def close_store(self) -> None:
@@ -115,7 +118,8 @@ class Peer:
 
 def _open(command: Mapping[str, object], clock: SetClock) -> cp.Store:
     wait = float(str(command.get("wait", 5.0)))
-    key = cp.KeyFile(str(command["key"]))
+    named = str(command["key"])
+    key = cp.Capability(named) if command.get("capability") else cp.KeyFile(named)
     return cp.Store.open(str(command["path"]), key=key, clock=clock, durability="relaxed", wait=wait)
 
 
