@@ -96,7 +96,7 @@ class Store(Care):
         seconds, how long a call waits for other processes. Calls of :meth:`record` that come at the same time share a
         transaction; ``gather``, 0 to 0.05 seconds, is how long the first of them waits for the others, if there were
         others lately. Raises :class:`StoreNotFound`, :class:`WrongKey`, :class:`KeyUnavailable`,
-        :class:`CapabilityEnded`, :class:`NewerFormat`, :class:`CorruptRecord`, :class:`StoreBusy`, :class:`InputError`.
+        :class:`KeysRotated`, :class:`NewerFormat`, :class:`CorruptRecord`, :class:`StoreBusy`, :class:`InputError`.
         """
         gathering.require_gather(gather)
         opened = session.open_session(Path(path), key, clock, wait=wait, durability=durability)

@@ -120,10 +120,6 @@ class WrongKey(KeyFault):
     """The secret is well formed, but it is not this store's."""
 
 
-class CapabilityEnded(KeyFault):
-    """The capability is of an epoch that has ended: the keys were rotated. Ask for a new one."""
-
-
 class KeysRotated(KeyFault):
     """The keys were rotated: what this was opened with opens nothing any more."""
 

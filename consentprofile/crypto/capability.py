@@ -30,7 +30,7 @@ from consentprofile.crypto.aead import KEY_BYTES, SealingKey
 from consentprofile.crypto.keys import INDEX, PURPOSE, EpochKeys
 from consentprofile.crypto.providers import Parameters, Passphrase, PathLike, read_private
 from consentprofile.crypto.tags import TAG_BYTES, IndexKey, hkdf_sha256
-from consentprofile.errors import CapabilityEnded, CorruptRecord, KeyUnavailable, WrongKey
+from consentprofile.errors import CorruptRecord, KeysRotated, KeyUnavailable, WrongKey
 
 PREFIX: Final = "consentprofile-capability-1:"
 """What the text of a capability begins with."""
@@ -100,14 +100,14 @@ class Capability:
         """What it grants in the store whose current epoch this is.
 
         Raises :class:`KeyUnavailable` for no usable file, :class:`WrongKey` for another store's and a wrong passphrase,
-        :class:`CapabilityEnded` for an epoch that is over.
+        :class:`KeysRotated` for an epoch that is over.
         """
         written = parse(read_private(self.path, _WHAT, MAXIMUM_CHARACTERS))
         head = written.head
         if head.store != current.store:
             raise WrongKey("this is a capability of another store; nothing was opened")
         if (head.epoch, head.check) != (current.number, current.check):
-            raise CapabilityEnded("this capability has ended: the keys were rotated; ask for a new one")
+            raise KeysRotated("this capability has ended: the keys were rotated; ask for a new one")
         opened = _open(written, self._passphrase)
         names = [INDEX, *(PURPOSE + purpose for purpose in head.purposes)]
         if len(opened) != KEY_BYTES * len(names):

@@ -174,11 +174,6 @@ class EpochKeys:
     # ---- one epoch after another -----------------------------------------------------------------
 
     @property
-    def is_whole(self) -> bool:
-        """Whether these are all keys of an epoch, as its root opens them."""
-        return self._bytes.keys() >= _OF_EVERY_EPOCH
-
-    @property
     def is_rotating(self) -> bool:
         """Whether keys of the epoch before are held, too."""
         return isinstance(self.officer, SuccessorKey)

@@ -23,7 +23,7 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters, encode_parameters
 from consentprofile.crypto.slots import Slot, SlotKind
-from consentprofile.errors import BeyondCapability, CorruptRecord, InputError, KeyUnavailable, StoreFault
+from consentprofile.errors import CorruptRecord, InputError, KeyUnavailable, StoreFault
 from consentprofile.store.ports import Epoch, Keyring, StoredRelease, Work
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.actor_book import renew_entry
@@ -75,7 +75,7 @@ def resume(session: Session, *, progress: Progress | None = None) -> Rotated | N
 
     Raises :class:`BeyondCapability`, and :class:`CorruptRecord` where the former keys are gone.
     """
-    _require_whole(session)
+    session.keys.require_officer()
     with session.ground.files.reading():
         if session.ground.epochs.before() is None:
             return None
@@ -93,7 +93,7 @@ def resume(session: Session, *, progress: Progress | None = None) -> Rotated | N
 
 def _begin(session: Session, key: KeyProvider) -> None:
     ground = session.ground
-    _require_whole(session)
+    session.keys.require_officer()
     with ground.files.reading():
         store, number = ground.keyring.identity()
         former = ground.keyring.epoch(number)
@@ -124,11 +124,6 @@ def _begin(session: Session, key: KeyProvider) -> None:
             if later and ground.keyring.identity()[1] == number + 1:
                 session.keys.become(later[0])
                 ground.epoch = number + 1
-
-
-def _require_whole(session: Session) -> None:
-    if not session.keys.is_whole:
-        raise BeyondCapability("a capability cannot do this: it needs the key of the store")
 
 
 def _require_finished(session: Session) -> None:

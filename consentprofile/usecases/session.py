@@ -238,7 +238,7 @@ def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock, *, origin
 def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, durability: Durability) -> Session:
     """Open a store, with its key or with a capability.
 
-    Raises :class:`WrongKey`, :class:`CapabilityEnded`, :class:`StoreNotFound`, :class:`NewerFormat`,
+    Raises :class:`WrongKey`, :class:`KeysRotated`, :class:`StoreNotFound`, :class:`NewerFormat`,
     :class:`CorruptRecord`.
     """
     aead.require_support()

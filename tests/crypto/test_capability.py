@@ -15,7 +15,7 @@ from consentprofile import canonical
 from consentprofile.crypto.capability import Capability, EpochMark, write
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import Parameters, Passphrase
-from consentprofile.errors import BeyondCapability, CapabilityEnded, KeyUnavailable, WrongKey
+from consentprofile.errors import BeyondCapability, KeysRotated, KeyUnavailable, WrongKey
 from tests.format import decoder
 
 MARK = EpochMark(bytes(range(16)), 3, b"\x0c" * 32)
@@ -98,7 +98,7 @@ def test_a_passphrase_is_not_asked_for_in_vain(tmp_path: Path) -> None:
     sealed = Capability(lay(tmp_path / "sealed", SEALED), passphrase=asking)
     with pytest.raises(WrongKey):
         sealed.open(MARK._replace(store=bytes(16)))
-    with pytest.raises(CapabilityEnded):
+    with pytest.raises(KeysRotated):
         sealed.open(MARK._replace(number=4))
 
 
@@ -126,7 +126,7 @@ OTHERS = {
 @pytest.mark.parametrize("current", OTHERS.values(), ids=OTHERS)
 def test_a_capability_ends_with_its_epoch(tmp_path: Path, current: EpochMark) -> None:
     for text in (TEXT, SEALED):
-        with pytest.raises(CapabilityEnded, match="ask for a new one"):
+        with pytest.raises(KeysRotated, match="ask for a new one"):
             Capability(lay(tmp_path / "cap", text), passphrase=CHEAP).open(current)
 
 
@@ -180,7 +180,7 @@ def test_every_edited_bit_is_refused(tmp_path: Path) -> None:
     for place in range(0, len(packed(TEXT)) * 8, 7):
         data = bytearray(packed(TEXT))
         data[place // 8] ^= 1 << place % 8
-        with pytest.raises((KeyUnavailable, WrongKey, CapabilityEnded)):
+        with pytest.raises((KeyUnavailable, WrongKey, KeysRotated)):
             Capability(lay(tmp_path / "cap", with_bytes(bytes(data)))).open(MARK)
 
 

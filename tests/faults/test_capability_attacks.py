@@ -206,6 +206,19 @@ def test_a_capability_opens_nothing_that_died(scene: Scene) -> None:
     assert old.opened() != {}
 
 
+def test_a_capability_of_before_a_rotation_opens_nothing_after_it(scene: Scene) -> None:
+    """And one of today opens no copy of the keyring from before."""
+    old = steal(scene, "support", role="app")
+    scene.store.rotate_keys(cp.KeyFile(scene.folder / "second key"))
+    scene.store.issue_capability(scene.folder / "today.cap", "support", "app")
+    today = decoder.open_capability((scene.folder / "today.cap").read_text())
+    scene.store.close()
+    shutil.copytree(scene.folder / "store", scene.folder / "after")
+    assert old._replace(path=scene.folder / "after").opened() == {}
+    assert old._replace(keys=tuple(today.keys.values())).opened() == {}
+    assert Loot(scene.folder / "after", old.store, tuple(today.keys.values())).opened() != {}
+
+
 # ---- several processes ------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
+from consentprofile.usecases import rotation
 from tests.format import decoder
 from tests.usecases.scene import ACCOUNT, AGENT, PURPOSES, Scene, event
 
@@ -316,6 +317,72 @@ def test_the_head_is_signed_by_the_next_who_has_the_key(scene: Scene, service: c
     scene.store.close()
     scene.store = cp.Store.open(scene.folder / "store", key=scene.key, clock=scene.clock)
     assert scene.store.audit.verify().size > newest.size
+
+
+# ---- the end of it ----------------------------------------------------------------------------------
+
+
+def test_a_capability_ends_when_the_keys_are_rotated(scene: Scene, service: cp.Store) -> None:
+    """At once for whoever has the store open with it, and for good; a new one opens what the old one did."""
+    with service.view("support", AGENT) as view:
+        before = view.profile(ACCOUNT)
+        with opened(scene, role="app") as recorder:
+            scene.store.rotate_keys(cp.KeyFile(scene.folder / "second key"))
+            leaves = scene.leaves()
+            attempts = (lambda: view.profile(ACCOUNT), lambda: recorder.record(event()), service.upkeep.step)
+            for attempt in attempts:
+                with pytest.raises(cp.KeysRotated):
+                    attempt()
+    service.close()
+    for key in scene.folder.glob("cap-*"):
+        with pytest.raises(cp.KeysRotated, match="this capability has ended: the keys were rotated"):
+            cp.Store.open(scene.folder / "store", key=cp.Capability(key), clock=scene.clock)
+    assert [leaf.operation for leaf in scene.leaves()[len(leaves) :]] == []
+    with opened(scene) as store, store.view("support", AGENT) as view:
+        assert view.profile(ACCOUNT) == before
+    scene.store.audit.verify()
+    assert scene.store.check().findings == ()
+
+
+def test_what_a_service_wrote_into_the_actor_book_outlives_a_rotation(scene: Scene, service: cp.Store) -> None:
+    with service.view("support", AGENT, "ticket 1") as view:
+        view.profile(ACCOUNT)
+    service.close()
+    for name in ("second", "third"):
+        scene.store.rotate_keys(cp.KeyFile(scene.folder / name))
+        (entry,) = scene.store.audit.actor(AGENT)
+        assert (entry.operation, entry.purpose, entry.reason) == ("read", "support", "ticket 1")
+
+
+def test_none_is_issued_while_a_rotation_is_unfinished(scene: Scene) -> None:
+    """It would hold the new keys, and meet slots that the former ones still wrap."""
+    scene.give()
+    rotation._begin(scene.store._session, cp.KeyFile(scene.folder / "second key"))
+    with pytest.raises(cp.InputError, match="unfinished"):
+        issue(scene)
+    assert not (scene.folder / "cap").exists()
+    scene.store.resume_rotation()
+    with opened(scene) as store, store.view("support", AGENT) as view:
+        assert view.profile(ACCOUNT) is not None
+
+
+def test_the_status_of_the_keys_tells_of_each_capability_until_it_ends(scene: Scene) -> None:
+    issue(scene, "support", "planning", role="app")
+    copies = scene.store.key_status().copies
+    assert [(copy.what, copy.purpose, copy.role) for copy in copies] == [
+        ("capability", "support", "app"),
+        ("capability", "planning", "app"),
+    ]
+    scene.store.rotate_keys(cp.KeyFile(scene.folder / "second key"))
+    assert scene.store.key_status().copies == ()
+
+
+def test_no_epoch_begins_with_a_capability(scene: Scene) -> None:
+    key = issue(scene)
+    before = scene.leaves()
+    with pytest.raises(cp.KeyUnavailable):
+        scene.store.rotate_keys(key)
+    assert scene.leaves() == before
 
 
 def test_the_store_is_open_to_a_service_under_its_policy_only(scene: Scene, service: cp.Store) -> None:

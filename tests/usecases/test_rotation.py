@@ -535,7 +535,7 @@ def test_capabilities_end_and_what_they_left_in_the_actor_book_stays(
         assert is_told(attempt)
     service.close()
     recorder.close()
-    with pytest.raises(cp.CapabilityEnded):
+    with pytest.raises(cp.KeysRotated):
         reopen(path, key)
     with reopen(path, new_key) as store:
         with pytest.raises(cp.InputError, match="unfinished"):
