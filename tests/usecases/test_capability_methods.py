@@ -29,6 +29,9 @@ class Service:
         self.path = scene.folder / "store"
         self.store = cp.Store.open(self.path, key=self.key, clock=scene.clock)
         self.seen = scene.store.audit.checkpoint()
+        self.data, self.keyring = self.folder / "data.copy", self.folder / "keys.copy"
+        scene.store.back_up(self.data)
+        scene.store.back_up_keyring(self.keyring)
         (self.folder / "spec.toml").write_text(SPEC)
         (self.folder / "mapping.toml").write_text(MAPPING)
         (self.folder / "events.csv").write_text("user,at\nacct-17,2024\n")
@@ -86,6 +89,8 @@ BEYOND: dict[str, Act] = {
     "Store.back_up": lambda on: on.store.back_up(on.new()),
     "Store.back_up_keyring": lambda on: on.store.back_up_keyring(on.new()),
     "Store.journal": lambda on: on.store.journal(),
+    "Store.restore": lambda on: cp.Store.restore(on.new(), key=on.key, data=on.data, keyring=on.keyring),
+    "Store.plan_restore": lambda on: cp.Store.plan_restore(on.new(), key=on.key, data=on.data, keyring=on.keyring),
     "Store.rotate_keys": lambda on: on.store.rotate_keys(cp.KeyFile(on.new())),
     "Store.resume_rotation": lambda on: on.store.resume_rotation(),
     "Store.issue_capability": lambda on: on.store.issue_capability(on.new(), "support", "support-agent"),
