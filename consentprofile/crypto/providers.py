@@ -11,6 +11,7 @@ import binascii
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
@@ -123,15 +124,20 @@ class KeyFile(_Provider):
             return self._read(), Parameters(self.provider)
         except OSError as error:
             raise KeyUnavailable(f"the key file cannot be created: {error.strerror}") from None
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_key_text() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.fsync(directory)  # a store whose key file did not survive a power cut would be lost
-        finally:
-            os.close(directory)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(new_key_text() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)  # a store whose key file did not survive a power cut would be lost
+            finally:
+                os.close(directory)
+        except OSError as error:
+            with suppress(OSError):  # nothing is under this key yet
+                self.path.unlink()
+            raise KeyUnavailable(f"the key file cannot be written: {error.strerror}") from None
         return self._read(), Parameters(self.provider)
 
     def recall(self, parameters: Parameters) -> bytes:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from consentprofile.errors import StoreFault
 from consentprofile.store.faults import typed
+from consentprofile.store.syncing import sync
 
 
 @contextmanager
@@ -30,20 +32,13 @@ def reading_connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def copy_rows(source: sqlite3.Connection, target: Path) -> None:
-    """Copy what ``source`` sees now into ``target``, an existing empty file: no free page, no remnant in a page."""
+    """Copy what ``source`` sees now into ``target``, an existing empty file: no free page, no remnant in a page.
+
+    Raises :class:`StoreFault` where the disk does not confirm the copy.
+    """
     source.execute("VACUUM INTO ?", (os.fspath(target),))
-    descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_directory(target.absolute().parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(target)
+        sync(target.absolute().parent)
+    except OSError as error:
+        raise StoreFault(f"the disk did not confirm the copy ({error.strerror}); make another one") from None

@@ -82,6 +82,9 @@ def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
                 raise UnsupportedEnvironment(f"SQLite {sqlite3.sqlite_version} did not take {name} = {wanted}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB[path.name]}")
         connection.text_factory = _text
+    except sqlite3.OperationalError as error:  # the disk, or another program: not the content
+        connection.close()
+        raise typed(error) from None
     except sqlite3.DatabaseError as error:
         connection.close()
         raise CorruptRecord(f"{path.name} is not a database that can be read ({error.sqlite_errorname})") from None

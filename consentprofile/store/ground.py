@@ -13,7 +13,7 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, KeysRotated, StoreExists, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.blocks import Blocks
-from consentprofile.store.copying import copy_rows, reading_connection, sync_directory
+from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.epochs import Epochs
 from consentprofile.store.faults import typed
 from consentprofile.store.files import DATA, KEYS, Durability, Files
@@ -24,6 +24,7 @@ from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
 from consentprofile.store.resumption import Resumption
 from consentprofile.store.rows import BLOCK, TABLES, Rows, RowTable
+from consentprofile.store.syncing import sync
 from consentprofile.store.tables import DataFile, Releases
 
 
@@ -182,9 +183,17 @@ def create_directory(path: Path, establish: Callable[[Ground], None]) -> None:
             establish(ground)
         finally:
             ground.files.close()
+        sync(building)
         os.rename(building, path)
-        sync_directory(path)
-        sync_directory(path.absolute().parent)
-    except BaseException:
+        try:
+            sync(building.parent)
+        except OSError:
+            os.rename(path, building)  # nobody was told of it yet
+            raise
+    except BaseException as error:
         shutil.rmtree(building, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StoreFault(f"the store cannot be made: {error.strerror}") from None
+        if isinstance(error, sqlite3.DatabaseError):
+            raise typed(error) from None
         raise

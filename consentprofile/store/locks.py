@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from consentprofile.errors import StoreBusy
+from consentprofile.errors import StoreBusy, StoreFault
 
 ALIVE: Final = "alive.lock"
 WRITER: Final = "writer.lock"
@@ -43,12 +43,18 @@ SOON: Final = 0.01
 
 
 class FileLock:
-    """One lock file, opened for as long as the store is. Not for use by two threads at once."""
+    """One lock file, opened for as long as the store is. Not for use by two threads at once.
+
+    Raises :class:`StoreFault` where the file can be neither opened nor made.
+    """
 
     def __init__(self, path: Path, *, wait: float, turn: Path | None = None) -> None:
         self._turn = None if turn is None else FileLock(turn, wait=wait)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._name = path.name.removesuffix(".lock")
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreFault(f"the store's {self._name} lock cannot be opened: {error.strerror}") from None
         self._wait = wait
 
     @property

@@ -130,10 +130,9 @@ class PendingWork:
             self._settle(operation, work, applied=False)
         except sqlite3.DatabaseError as error:
             # From here on nothing is undone: a caller who was told so would give again what is gone.
-            name = getattr(error, "sqlite_errorname", type(error).__name__)
             raise StoreFault(
                 f"the change is made in the keyring and stands, and dead keys stay dead, but data.db could not follow "
-                f"({name}); make room: it is finished with the next change"
+                f"({_name(error)}); make room: it is finished with the next change"
             ) from None
         return work
 
@@ -154,7 +153,12 @@ class PendingWork:
         """Take what is noted one step further; whether anything is still noted. The caller holds the writer lock."""
         note = self._files.keys.execute("SELECT operation, body FROM pending ORDER BY operation LIMIT 1").fetchone()
         if note is not None:
-            self._go_on(*note)
+            try:
+                self._go_on(*note)
+            except sqlite3.DatabaseError as error:
+                raise StoreFault(
+                    f"what was begun could not be finished ({_name(error)}) and stands; it goes on with the next change"
+                ) from None
         return self.is_noted()
 
     def is_noted(self) -> bool:
@@ -252,6 +256,10 @@ class PendingWork:
 def _key_id(draft: Draft) -> bytes:
     key_id = dict(draft.facts)[KEY_ID]
     return key_id if isinstance(key_id, bytes) else b""
+
+
+def _name(error: sqlite3.DatabaseError) -> str:
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))
 
 
 def _insert(keys: sqlite3.Connection, operation: bytes, work: Work) -> None:

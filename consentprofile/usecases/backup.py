@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -74,6 +74,7 @@ def _new_file(target: Path, what: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        target.unlink(missing_ok=True)
-        target.with_name(target.name + "-journal").unlink(missing_ok=True)
+        for left in (target, target.with_name(target.name + "-journal")):
+            with suppress(OSError):  # what went wrong at first is what is told
+                left.unlink(missing_ok=True)
         raise

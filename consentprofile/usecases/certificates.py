@@ -42,13 +42,16 @@ class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
 def certify(session: Session, kind: Kind, sequences: Sequence[int]) -> bytes:
     """The certificate file over the leaves with these sequences; empty for none.
 
-    A head that covers them is signed first. Cost: a checkpoint, and a logarithm of reads for each leaf.
+    A head that covers them is signed first; where that fails, the error says that the keys are destroyed all the same,
+    and the certificate can be had later (:func:`certify_leaves`). Cost: a checkpoint, and a logarithm of reads for each
+    leaf.
     """
     if not sequences:
         return b""
     key = heads.signing_key(session)
     try:
-        head = heads.checkpoint(session)
+        with heads.what_was_done_stands("the keys are destroyed"):
+            head = heads.checkpoint(session)
     except BrokenLog as error:
         told = f"the keys are destroyed, and that stands; but no certificate can be signed: {error}"
         raise BrokenLog(told, sequence=error.sequence) from None

@@ -6,8 +6,11 @@ behind the log, but a log that does not reach its anchor has been cut.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from consentprofile.crypto.signing import SigningKey
-from consentprofile.errors import BeyondCapability, BrokenLog, KeysRotated, ProofRefused
+from consentprofile.errors import BeyondCapability, BrokenLog, KeysRotated, ProofRefused, StoreFault
 from consentprofile.store.ports import StoredHead
 from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consentprofile.tlog.merkle import Frontier
@@ -61,20 +64,35 @@ def checkpoint_if_grown(session: Session) -> None:
 
     Over a log that does not extend its last head nothing is signed. That does not undo what was done, so it is not
     raised here but logged; :func:`checkpoint`, ``audit verify`` and ``check`` raise or report it. Where the keys were
-    rotated meanwhile, whoever has the new ones signs.
+    rotated meanwhile, whoever has the new ones signs. Where the files are in the way, the :class:`StoreFault` says that
+    what was done stands.
     """
     try:
-        with session.ground.files.reading():
-            frontier = session.ground.log.head().frontier
-            newest = session.ground.heads.newest()
-        if session.keys.signing is not None and (newest is None or newest.size != frontier.size):
-            checkpoint(session)
+        with what_was_done_stands("what was asked for is done"):
+            _sign_if_grown(session)
     except KeysRotated:
         return
     except BrokenLog as error:
         import logging
 
         logging.getLogger("consentprofile").error("the head of the audit log was not signed: %s", error)
+
+
+def _sign_if_grown(session: Session) -> None:
+    with session.ground.files.reading():
+        frontier = session.ground.log.head().frontier
+        newest = session.ground.heads.newest()
+    if session.keys.signing is not None and (newest is None or newest.size != frontier.size):
+        checkpoint(session)
+
+
+@contextmanager
+def what_was_done_stands(done: str) -> Iterator[None]:
+    """Sign for what is ``done``: where that fails, whoever reads the error must not think that it was undone."""
+    try:
+        yield
+    except StoreFault as error:
+        raise type(error)(f"{done}, and that stands; but the log's head could not be signed for it: {error}") from None
 
 
 def require_extension(session: Session, frontier: Frontier) -> None:

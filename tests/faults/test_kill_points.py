@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -88,13 +87,13 @@ def test_there_are_a_thousand_calls_to_be_killed_at(stores: StoreFactory) -> Non
 
 
 def test_killed_while_a_store_is_made_it_is_there_whole_or_not_at_all(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    stores: StoreFactory, record_property: Callable[[str, object], None]
 ) -> None:
     """And whoever tries again, with the same key file, has one."""
     number, killed = 0, True
     while killed:
         number += 1
-        place = tmp_path / str(number)
+        place = stores.directory / str(number)
         place.mkdir()
         path, key, policy = place / "store", cp.KeyFile(place / "key"), small_policy()
 
