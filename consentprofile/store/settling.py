@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Final
 
 from consentprofile.errors import StoreFault
-from consentprofile.store.copying import sync_directory
 from consentprofile.store.journal import JOURNAL, Journal, read
 from consentprofile.store.locks import FileLock
 from consentprofile.store.names import DATA, KEYS, PART, WHOLE
+from consentprofile.store.syncing import sync
 
 _CHUNK: Final = 1 << 20
 _AT_ONCE: Final = 10_000
@@ -68,9 +68,9 @@ def settle(directory: Path, observe: Observe = nobody_watches) -> None:
 def commit(directory: Path, observe: Observe = nobody_watches) -> None:
     """From here on the files in ``restoring.part`` are the store's. They are closed and durable."""
     with _typed("the restored files cannot be put in place"):
-        sync_directory(directory / PART)
+        sync(directory / PART)
         os.rename(directory / PART, directory / WHOLE)
-        sync_directory(directory)
+        sync(directory)
         observe("committed")
         _take_place(directory, observe)
 
@@ -83,17 +83,17 @@ def _take_place(directory: Path, observe: Observe) -> None:
         for ending in ("-wal", "-shm", "-journal"):
             (directory / (DATA + ending)).unlink(missing_ok=True)
         os.replace(whole / DATA, directory / DATA)
-        sync_directory(directory)
+        sync(directory)
     observe("data in place")
     if (whole / KEYS).exists():
         (directory / (KEYS + "-journal")).unlink(missing_ok=True)
         _overwrite(directory / KEYS)
         observe("old keyring overwritten")
         os.replace(whole / KEYS, directory / KEYS)
-        sync_directory(directory)
+        sync(directory)
     observe("keyring in place")
     shutil.rmtree(whole)
-    sync_directory(directory)
+    sync(directory)
     observe("settled")
 
 
@@ -107,7 +107,7 @@ def _clear(part: Path) -> None:
     for name in (KEYS, KEYS + "-journal"):
         _overwrite(part / name)
     shutil.rmtree(part)
-    sync_directory(part.parent)
+    sync(part.parent)
 
 
 def _overwrite(path: Path) -> None:

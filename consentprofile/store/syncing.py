@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from consentprofile.errors import StoreFault
-from consentprofile.store.files import DATA
+from consentprofile.store.names import DATA
 
 
 def sync(path: Path) -> None:
