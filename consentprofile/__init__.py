@@ -36,6 +36,7 @@ from consentprofile.errors import (
     OlderFormat,
     PolicyChanged,
     PolicyError,
+    PolicyRefused,
     ProofRefused,
     QuarantinedRecord,
     ReleaseError,
@@ -69,6 +70,7 @@ from consentprofile.usecases.erasure import ErasurePlan
 from consentprofile.usecases.expiry import Expiry
 from consentprofile.usecases.importing import Imported
 from consentprofile.usecases.key_status import KeyCopy, KeyStatus
+from consentprofile.usecases.policies import PlannedChange, PolicyPlan
 from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
@@ -140,9 +142,12 @@ __all__ = [
     "OlderFormat",
     "Outcome",
     "Passphrase",
+    "PlannedChange",
     "Policy",
     "PolicyChanged",
     "PolicyError",
+    "PolicyPlan",
+    "PolicyRefused",
     "Profile",
     "ProofRefused",
     "Purpose",

@@ -39,6 +39,7 @@ from consentprofile.usecases import (
     erasure,
     importing,
     key_status,
+    policies,
     reading,
     recording,
     rotation,
@@ -150,6 +151,16 @@ class AsyncStore(AsyncCare):
     def policy(self) -> Policy:
         """The accepted policy."""
         return self._store.policy
+
+    async def plan_policy(self, policy: PathLike | Policy, *, ending: Sequence[str] = ()) -> policies.PolicyPlan:
+        """As :meth:`Store.plan_policy`."""
+        return await run(lambda: self._store.plan_policy(policy, ending=ending))
+
+    async def apply_policy(
+        self, policy: PathLike | Policy, *, key: KeyProvider, ending: Sequence[str] = ()
+    ) -> policies.PolicyPlan:
+        """As :meth:`Store.apply_policy`."""
+        return await run(lambda: self._store.apply_policy(policy, key=key, ending=ending))
 
     # ---- consent ---------------------------------------------------------------------------------
 

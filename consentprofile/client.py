@@ -30,6 +30,7 @@ from consentprofile.usecases import (
     heads,
     importing,
     key_status,
+    policies,
     reading,
     recording,
     rotation,
@@ -37,7 +38,7 @@ from consentprofile.usecases import (
 )
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
-from consentprofile.usecases.declared_files import load_policy, read_declared
+from consentprofile.usecases.declared_files import load_policy, name_of, read_declared
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, Session, system_clock
 from consentprofile.view import View
@@ -135,6 +136,27 @@ class Store(Care):
     def policy(self) -> Policy:
         """The accepted policy."""
         return self._session.policy
+
+    def plan_policy(self, policy: PathLike | Policy, *, ending: Sequence[str] = ()) -> policies.PolicyPlan:
+        """What :meth:`apply_policy` would mean, change by change. Changes nothing. Raises :class:`InvalidPolicy`."""
+        return policies.plan(self._session, load_policy(policy), ending=named(ending), name=name_of(policy))
+
+    def apply_policy(
+        self, policy: PathLike | Policy, *, key: KeyProvider, ending: Sequence[str] = ()
+    ) -> policies.PolicyPlan:
+        """Accept a changed policy and go by it: what narrows holds at once, what widens for those who consent to it.
+
+        ``key`` is the store's, shown once more. A purpose that is left out ends, with every consent to it, and must be
+        named in ``ending``. What is stored and not allowed any more is not read from now on; ``upkeep`` destroys it.
+        Whoever else has the store open gets :class:`PolicyChanged` (or :class:`StoreClosed`, in another thread) and
+        opens it again. Raises :class:`PolicyRefused`, :class:`InvalidPolicy`, :class:`WrongKey`; then nothing changed.
+        """
+        new, before = load_policy(policy), self._session
+        applied = policies.apply(before, new, key, ending=named(ending), name=name_of(policy))
+        if applied.changes:
+            self._opened = session.reopened(before, key)
+            before.close()
+        return self._signed(applied)
 
     # ---- events ----------------------------------------------------------------------------------
 

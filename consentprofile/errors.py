@@ -100,7 +100,14 @@ class InvalidPolicy(FaultsError, PolicyError):
 
 
 class PolicyChanged(PolicyError):
-    """The policy file differs from the one that the store has accepted."""
+    """The policy is not the one in force: a file differs from it, or it has changed since the store was opened."""
+
+
+class PolicyRefused(FaultsError, PolicyError):
+    """A change of the policy that the store cannot accept; :attr:`faults` say why, each at its place."""
+
+    what = "change of the policy"
+    exit_code = 4
 
 
 # ---- keys ---------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ def tables(page: str) -> list[list[str]]:
 
 
 OUR_MODULES = re.compile(
-    r"\b(?:access|audit|capabilities|check|compaction|erasure|expiry|importing|key_status|proving|reading|recording|releases"
-    r"|retention|rotation|tracing|verifying)\."
+    r"\b(?:access|audit|capabilities|check|compaction|erasure|expiry|importing|key_status|policies|proving|reading"
+    r"|recording|releases|retention|rotation|tracing|verifying)\."
 )
 
 

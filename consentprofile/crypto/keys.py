@@ -316,6 +316,11 @@ def mint_epoch(root: bytes, store: bytes, epoch: int, purposes: Iterable[str]) -
     return wrap_epoch(root, store, epoch, {name: random_bytes(KEY_BYTES) for name in names})
 
 
+def mint_purposes(root: bytes, store: bytes, epoch: int, purposes: Iterable[str]) -> list[WrappedKey]:
+    """Fresh random keys of purposes, wrapped by the root of an epoch."""
+    return wrap_epoch(root, store, epoch, {PURPOSE + name: random_bytes(KEY_BYTES) for name in purposes})
+
+
 def wrap_epoch(root: bytes, store: bytes, epoch: int, keys: Mapping[str, bytes]) -> list[WrappedKey]:
     """These keys of an epoch, by name, wrapped by its root."""
     binding, sealing = Binding(store), SealingKey(root)

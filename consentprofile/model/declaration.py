@@ -42,7 +42,7 @@ class Declaration(NamedTuple):
     @property
     def recorded(self) -> tuple[object, ...]:
         """What of it decides how events are recorded."""
-        return self.fields, self.withheld, self.precision, self.retention_months, self.reasons
+        return self.fields, self.withheld, self.precision, self.retention_months
 
     def is_within(self, other: Declaration) -> bool:
         """Whether it allows nothing that the other one does not."""

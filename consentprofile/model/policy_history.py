@@ -10,7 +10,7 @@ from typing import Final
 
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.declaration import Declaration, coarser, declared, meet_all
-from consentprofile.model.policy import EnumField, Field, Policy, Precision
+from consentprofile.model.policy import EnumField, Field, Policy, Precision, Purpose
 from consentprofile.model.recoding import Recoding, needs_recoding
 
 
@@ -23,7 +23,10 @@ class PolicyHistory:
         self.policy: Final = policies[self.number]
         self.calendar: Final = Calendar(self.policy.time_zone)
         self._numbers = {policy.digest: number for number, policy in policies.items()}
+        self.reasons: Final = frozenset(reason for policy in policies.values() for reason in policy.suppressions)
+        """Every reason for suppression that was ever declared."""
         self._holds: dict[tuple[str, int], Declaration] = {}
+        self._declaring_as: dict[tuple[str, bytes], Purpose | None] = {}
         self._recodings: dict[tuple[str, int, int], Recoding | None] = {}
 
     def number_of(self, digest: bytes) -> int | None:
@@ -46,6 +49,10 @@ class PolicyHistory:
             # What no event can carry any more need not be withheld: so what declares the same is the same.
             found = self._holds[purpose, number] = found._replace(withheld=found.withheld & words)
         return found
+
+    def may_be_narrowed(self, purpose: str, number: int) -> bool:
+        """Whether consents given under policy ``number`` may have blocks that hold more than what holds today."""
+        return any(self.recoding(purpose, number, block) is not None for block in self.policies)
 
     def recoding(self, purpose: str, number: int, block: int) -> Recoding | None:
         """What makes of blocks that name policy ``block`` what consents given under policy ``number`` leave of them.
@@ -87,6 +94,15 @@ class PolicyHistory:
             raise KeyError(purpose)
         return declaring[-1]
 
+    def declaring(self, purpose: str, declaration: bytes) -> Purpose | None:
+        """The purpose as the policy declares it whose :meth:`Policy.declaration` this is, or None where none does."""
+        key = purpose, declaration
+        if key not in self._declaring_as:
+            found = (one for one in self._declaring(purpose) if one.declaration(purpose) == declaration)
+            policy = next(found, None)
+            self._declaring_as[key] = None if policy is None else policy.purposes[purpose]
+        return self._declaring_as[key]
+
     def asking(self, purpose: str, notice: str) -> Policy:
         """The policy whose declaration somebody consented to who was shown ``notice``, which the one in force lists.
 
@@ -101,11 +117,6 @@ class PolicyHistory:
 
     def _declaring(self, purpose: str) -> list[Policy]:
         return [self.policies[one] for one in sorted(self.policies) if purpose in self.policies[one].purposes]
-
-    @property
-    def reasons(self) -> frozenset[str]:
-        """Every reason for suppression that was ever declared."""
-        return frozenset(reason for policy in self.policies.values() for reason in policy.suppressions)
 
 
 def _vocabulary(field: Field) -> tuple[str, ...]:

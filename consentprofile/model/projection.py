@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from consentprofile.errors import InvalidEvent
+from consentprofile.model.declaration import Declaration
 from consentprofile.model.event import Event, Value
 from consentprofile.model.policy import (
     AmountField,
@@ -20,6 +21,7 @@ from consentprofile.model.policy import (
     Field,
     IntegerField,
     Policy,
+    Precision,
     TokenField,
 )
 from consentprofile.model.withheld import Withheld
@@ -55,10 +57,21 @@ class _PurposePlan(NamedTuple):
     sensitive: frozenset[tuple[int, int]]
 
 
+class Narrowed(NamedTuple):
+    """The compiled rules of consents that allow less than the policy declares: see :meth:`Projector.narrowed`."""
+
+    kept: list[frozenset[int] | None]
+    """By kind number: the field numbers kept, or None where the kind is not collected."""
+    withheld: frozenset[tuple[int, int]]
+    precision: Precision
+    retention_months: int
+
+
 class Projector:
     """The compiled rules of one policy."""
 
     def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         numbers = {field.name: number for number, field in enumerate(policy.field_list)}
         encoders = [_encoder(field) for field in policy.field_list]
         self.tokens: Final = {
@@ -130,6 +143,31 @@ class Projector:
         plan = self._purposes[purpose]
         kept = plan.kept[checked.kind]
         if kept is None or (checked.sensitive and not checked.sensitive <= plan.sensitive):
+            return None
+        return [pair for pair in checked.values if pair[0] in kept]
+
+    def narrowed(self, holds: Declaration) -> Narrowed:
+        """The rules of consents that ``holds`` is left of, which the policy declares more than."""
+        numbers = {field: number for number, field in enumerate(self._policy.fields)}
+        collected = [holds.fields.get(kind) for kind in self._policy.kinds]
+        words = {
+            (field.name, value): (number, place)
+            for number, field in enumerate(self._policy.field_list)
+            if isinstance(field, EnumField)
+            for place, value in enumerate(field.values)
+        }
+        return Narrowed(
+            [None if fields is None else frozenset(numbers[name] for name in fields) for fields in collected],
+            frozenset(words[pair] for pair in holds.withheld if pair in words),
+            holds.precision,
+            holds.retention_months,
+        )
+
+    @staticmethod
+    def project_narrowed(rules: Narrowed, checked: Checked) -> list[tuple[int, int | bool | str]] | None:
+        """As :meth:`project`, for consents that allow less."""
+        kept = rules.kept[checked.kind]
+        if kept is None or not rules.withheld.isdisjoint(checked.values):
             return None
         return [pair for pair in checked.values if pair[0] in kept]
 

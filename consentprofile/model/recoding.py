@@ -78,6 +78,11 @@ class Recoding:
         pairs.sort(key=lambda pair: pair[0])
         return [packed[0], at, kind, *(part for pair in pairs for part in pair)]
 
+    @staticmethod
+    def narrows(before: Packed, left: Packed) -> bool:
+        """Whether an event lost a part: a value that is not there any more, or the exactness of its time."""
+        return len(left) < len(before) or left[1] != before[1]
+
 
 def _place(
     field: Field, now: Field | None, numbers: dict[str, int], withheld: frozenset[tuple[str, str]], *, kept: bool

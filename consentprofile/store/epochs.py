@@ -15,16 +15,21 @@ from consentprofile.crypto.keys import FORMER
 from consentprofile.errors import CorruptRecord, UnsupportedEnvironment
 from consentprofile.store.keyring import Epoch, Keyring
 
-_OUTLOOK: Final = "SELECT epoch, changes, EXISTS (SELECT 1 FROM pending) FROM keyring"
+_OUTLOOK: Final = (
+    "SELECT epoch, changes, EXISTS (SELECT 1 FROM pending), (SELECT ifnull(max(number), 0) FROM accepted_policy) "
+    "FROM keyring"
+)
 _EXCHANGE: Final = "UPDATE slot SET record = ?3 WHERE number = ?1 AND record = ?2"
 
 
 class Outlook(NamedTuple):
-    """What whoever takes a lock has to know: the epoch, how often the keyring has changed, whether work is pending."""
+    """What whoever takes a lock has to know: the epoch, how often the keyring has changed, whether work is pending, and
+    the number of the policy in force."""
 
     epoch: int
     changes: int
     pending: bool
+    policy: int
 
 
 class Epochs:
@@ -39,7 +44,7 @@ class Epochs:
         row = self._db.execute(_OUTLOOK).fetchone()
         if row is None:
             raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
-        return Outlook(row[0], row[1], bool(row[2]))
+        return Outlook(row[0], row[1], bool(row[2]), row[3])
 
     def before(self) -> Epoch | None:
         """The epoch before the one in force, where it has not gone yet: a rotation is unfinished."""

@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from consentprofile.crypto.randomness import random_bytes
-from consentprofile.errors import CorruptRecord, KeysRotated, StoreExists, StoreFault
+from consentprofile.errors import CorruptRecord, KeysRotated, PolicyChanged, StoreExists, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.copying import copy_rows, reading_connection
@@ -49,6 +50,9 @@ class Ground:
     def __init__(self, path: Path, *, wait: float, durability: Durability) -> None:
         self.epoch = 0
         """The epoch of the keys that are held, and 0 while none are: nobody goes on under keys that were rotated."""
+        self.policy = 0
+        """The number of the policy that is gone by, and 0 while none is."""
+        self.wait: Final = wait
         self.changes = 0
         """How often the keyring had changed when the gate was entered."""
         self.files = Files(path, wait=wait, durability=durability, opened=self._lay)
@@ -92,25 +96,33 @@ class Ground:
         """See how the keyring stands when the gate has been entered."""
         if self.epoch:
             try:
-                epoch, self.changes, _ = self.epochs.outlook()
+                outlook = self.epochs.outlook()
             except sqlite3.DatabaseError as error:
                 raise typed(error) from None
-            self._require(epoch)
+            self.changes = outlook.changes
+            self.require(outlook.epoch, outlook.policy)
 
-    def _require(self, epoch: int) -> None:
+    def require(self, epoch: int, policy: int) -> None:
+        """Raise :class:`KeysRotated` or :class:`PolicyChanged` unless these, which are in force, are gone by here.
+
+        Asked under the writer lock and the gate: nothing is recorded, decided or read under what is over.
+        """
         if epoch != self.epoch and self.epoch:
             raise KeysRotated("the keys were rotated meanwhile; open the store again, with the new key")
+        if policy != self.policy and self.policy:
+            raise PolicyChanged("the policy of this store was changed meanwhile; open the store again to go by it")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the writer lock, with everything that others left pending finished first.
 
-        Raises :class:`KeysRotated` where the keys that are held are those of an epoch before.
+        Raises :class:`KeysRotated` where the keys that are held are those of an epoch before, and
+        :class:`PolicyChanged` where the policy that is gone by is over.
         """
         with self.files.writing():
             while (outlook := self.epochs.outlook()).pending:
                 self.pending.finish()
-            self._require(outlook.epoch)
+            self.require(outlook.epoch, outlook.policy)
             yield
 
     @contextmanager
@@ -124,7 +136,7 @@ class Ground:
                 with self.keyring.snapshot():
                     outlook = self.epochs.outlook()
                     if not outlook.pending:
-                        self._require(outlook.epoch)
+                        self.require(outlook.epoch, outlook.policy)
                         with self.files.data_transaction(full=False):
                             yield
                         return
@@ -137,7 +149,7 @@ class Ground:
         """
         while (found := self.keyring.standing(tag)).pending:
             self.pending.finish()
-        self._require(found.epoch)
+        self.require(found.epoch, found.policy)
         return found
 
     def purge_below(self, slot: int, generation: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from consentprofile import canonical
 from consentprofile.crypto import slots
-from consentprofile.crypto.keys import WrappedKey
+from consentprofile.crypto.keys import PURPOSE, WrappedKey
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import IndexKey
 from consentprofile.errors import CorruptRecord
@@ -30,7 +30,8 @@ _COMPARTMENTS: Final = (
 )
 
 _STANDING: Final = (
-    "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, epoch, place, slot, record "
+    "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, epoch, "
+    "(SELECT ifnull(max(number), 0) FROM accepted_policy), place, slot, record "
     f"FROM keyring LEFT JOIN directory ON tag = ? AND place >= {FIRST_PURPOSE_PLACE} LEFT JOIN slot ON number = slot"
 )
 
@@ -55,13 +56,14 @@ class Standing(NamedTuple):
     """What the keyring says of one account at one moment.
 
     Whether anything is pending, whether anybody at all is suppressed, how many transactions have changed the keyring,
-    its epoch, and the slots of the account's compartments.
+    its epoch, the number of the policy in force, and the slots of the account's compartments.
     """
 
     pending: bool
     suppressions: bool
     changes: int
     epoch: int
+    policy: int
     compartments: list[Slot]
 
 
@@ -126,6 +128,13 @@ class Keyring:
         """Note that the policy with this number and digest was accepted."""
         query = "INSERT INTO accepted_policy (number, digest, seal) VALUES (?, ?, ?)"
         self._db.execute(query, (number, digest, index.policy(number, digest)))
+
+    def add_purposes(self, epoch: int, wrapped: Sequence[WrappedKey]) -> None:
+        """Number purposes that are new, by their names, and keep their keys of the epoch."""
+        names = [(key.name.removeprefix(PURPOSE),) for key in wrapped]
+        query = "INSERT INTO purpose VALUES ((SELECT ifnull(max(number), 0) + 1 FROM purpose), ?)"
+        self._db.executemany(query, names)
+        self._db.executemany("INSERT INTO epoch_key VALUES (?, ?, ?)", [(epoch, *key) for key in wrapped])
 
     def accepted(self, index: IndexKey) -> dict[int, bytes]:
         """The digests of the accepted policies, by number. Raises :class:`CorruptRecord` for one nobody accepted."""
@@ -193,11 +202,11 @@ class Keyring:
         rows = self._db.execute(_STANDING, (tag,)).fetchall()
         if not rows:
             raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
-        pending, suppressions, changes, epoch, first, _, _ = rows[0]
+        pending, suppressions, changes, epoch, policy, first, _, _ = rows[0]
         if first is None:
-            return Standing(bool(pending), bool(suppressions), changes, epoch, [])
-        slots = [self._own(tag, place, number, record) for _, _, _, _, place, number, record in rows]
-        return Standing(bool(pending), bool(suppressions), changes, epoch, slots)
+            return Standing(bool(pending), bool(suppressions), changes, epoch, policy, [])
+        slots = [self._own(tag, place, number, record) for *_, place, number, record in rows]
+        return Standing(bool(pending), bool(suppressions), changes, epoch, policy, slots)
 
     def compartments_of_many(self, tags: Sequence[bytes]) -> dict[bytes, list[Slot]]:
         """The compartments of many accounts, by tag; an account without any is left out.

@@ -34,6 +34,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import Final
 
 import msgspec
 
@@ -47,7 +48,11 @@ from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import SECONDS_AN_HOUR, Log
 from consentprofile.store.rows import TABLES, SealedRow
 from consentprofile.store.syncing import settle_data
+from consentprofile.store.tables import DataFile
 from consentprofile.tlog.leaf import GRANTS, KEY_ID, Draft
+
+POLICY: Final = "policy"
+"""In :attr:`Work.rows`: a policy that the keyring has accepted. Its text is no secret, and is sealed by no key."""
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True):
@@ -57,7 +62,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     """The digest of the policy in force."""
     leaves: tuple[Draft, ...] = ()
     rows: tuple[tuple[str, int, int, bytes], ...] = ()
-    """(table, slot, generation, sealed) to append."""
+    """(table, slot, generation, sealed) to append; or ("policy", number, 0, text) of a policy that is accepted."""
     purges: tuple[tuple[int, int], ...] = ()
     """(slot, generation): keys of this slot below this generation have died."""
     actors: tuple[tuple[int, bytes], ...] = ()
@@ -247,6 +252,8 @@ class PendingWork:
                 rows.append(SealedRow(*row[1:]) for row in work.rows if row[0] == table)
                 for slot, generation in work.purges:
                     rows.purge(slot, generation)
+            for number, text in [(row[1], row[3]) for row in work.rows if row[0] == POLICY]:
+                DataFile(data).add_policy(number, text)
             log = Log(data)
             first = log.append(work.leaves, work.policy)
             # On a copy that was put in place of the file that it was noted for, the log may end elsewhere.

@@ -23,7 +23,7 @@ from consentprofile.store.keyring import (
 from consentprofile.store.keyring_file import KeyringFile, state_of_keyring
 from consentprofile.store.log import Head, StoredLeaf
 from consentprofile.store.packs import Packed as SealedBlock
-from consentprofile.store.pending import Work
+from consentprofile.store.pending import POLICY, Work
 from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
 from consentprofile.store.settling import Observe, nobody_watches
 from consentprofile.store.staging import Staging
@@ -39,6 +39,7 @@ __all__ = [
     "FIRST_PURPOSE_PLACE",
     "JOURNAL",
     "KEYS",
+    "POLICY",
     "TABLES",
     "TRAIL",
     "Blocks",

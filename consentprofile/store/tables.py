@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from consentprofile import canonical
 from consentprofile.errors import CorruptRecord
 
 
@@ -25,9 +26,10 @@ class DataFile:
             raise CorruptRecord("data.db does not say which store it belongs to; restore it from a backup")
         return bytes(row[0])
 
-    def add_policy(self, digest: bytes, text: bytes) -> None:
-        """Keep an accepted policy, under the next number."""
-        self._db.execute("INSERT INTO policy (digest, text) VALUES (?, ?)", (digest, text))
+    def add_policy(self, number: int, text: bytes) -> None:
+        """Keep an accepted policy: its canonical JSON, under its number."""
+        query = "INSERT INTO policy (number, digest, text) VALUES (?, ?, ?)"
+        self._db.execute(query, (number, canonical.digest(text), text))
 
     def policies(self) -> dict[int, tuple[bytes, bytes]]:
         """The (digest, canonical JSON) of every accepted policy, by number; the highest is the one in force."""

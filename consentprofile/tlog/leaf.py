@@ -43,6 +43,7 @@ class Operation(StrEnum):
     CONSENT_EXPIRED = "consent-expired"
     RESEALED = "resealed"
     RETENTION_APPLIED = "retention-applied"
+    NARROWING_APPLIED = "narrowing-applied"
     CONSENT_READ = "consent-read"
     RECORDED = "recorded"
     COMPACTED = "compacted"

@@ -6,8 +6,6 @@ grace, is shown as not in force. Reading it leaves a leaf, an entry in the accou
 
 from __future__ import annotations
 
-from typing import Final
-
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.slots import Slot
 from consentprofile.model.consent import IN_FORCE, Consent
@@ -18,11 +16,9 @@ from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURP
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import tracing
 from consentprofile.usecases.consent import consents
-from consentprofile.usecases.reading import StoredEvent, open_blocks, public_event
+from consentprofile.usecases.reading import StoredEvent, open_all_blocks, public_event, rules_for
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.tracing import Trace
-
-ALL_TIME: Final = -(1 << 63)
 
 
 class HeldCompartment(Withheld, frozen=True, kw_only=True):
@@ -84,10 +80,11 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
 def _compartment(session: Session, purpose: str, slot: Slot, now: int) -> HeldCompartment:
     key = session.keys.unwrap(slot, purpose=purpose, terms=session.bound(slot.header.terms))
     rows = session.ground.rows(BLOCK).of(slot.number, slot.header.generation)
-    events = open_blocks(session, key, rows, ALL_TIME)
+    events = open_all_blocks(session, key, rows)
+    policy = session.history.newest(purpose)
     return HeldCompartment(
         in_force=session.state(slot, now) in IN_FORCE,
-        profile=fold(events, session.policy, session.policy.purposes[purpose]),
+        profile=fold(events, policy, rules_for(session, policy.purposes[purpose], slot, events)),
         events=[public_event(event) for event in dedupe(events)],
         trail=tracing.entries(session, key, purpose),
     )

@@ -25,6 +25,7 @@ from consentprofile.usecases.sealing import (
     Counts,
     Parcel,
     Sealed,
+    Suppressed,
     accept_many,
     offered,
     seal_parcel,
@@ -72,7 +73,7 @@ class Batch:
                     if not crew.hand(self._order, parcel):
                         self._seal(parcel)
 
-    def _suppressed(self, accounts: list[Account]) -> dict[bytes, list[int]]:
+    def _suppressed(self, accounts: list[Account]) -> Suppressed:
         with self._session.ground.files.reading(), self._session.ground.keyring.snapshot():
             return suppressed_of(self._session, accounts)
 
@@ -80,7 +81,7 @@ class Batch:
         session = self._session
         with session.ground.files.reading(), session.ground.keyring.snapshot():
             sealing = sealer(session, self._now)
-            self._sealed.append(seal_parcel(parcel, session.ground.keyring, session.bound, sealing))
+            self._sealed.append(seal_parcel(parcel, session.ground.keyring, session.held, sealing))
 
     def gather(self, crew: Crew) -> None:
         """Wait for what the crew still has before it, and seal what it hands back. Raises :class:`CorruptRecord`."""

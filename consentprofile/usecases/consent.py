@@ -17,14 +17,15 @@ from consentprofile.crypto.slots import Slot
 from consentprofile.errors import CorruptRecord, InvalidDecision
 from consentprofile.model.consent import DPV_STATUS, IN_FORCE, Act, Consent, Decision, Effect, Entry, State, judge
 from consentprofile.model.ids import normalize_account
+from consentprofile.model.policy import Policy
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import EVIDENCE, EVIDENCE_PLACE, Keyring, Terms, Work
 from consentprofile.tlog.leaf import KEY_ID, Draft, Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evidence
 from consentprofile.usecases.certificates import IssuedCertificate, certify
+from consentprofile.usecases.held_terms import SECONDS_A_DAY
 from consentprofile.usecases.session import Session
 
-SECONDS_A_DAY: Final = 86_400
 MAXIMUM_METHOD: Final = 256
 
 _LEAVES: Final = {
@@ -166,7 +167,7 @@ def _apply(
 ) -> Consent:
     slot = account.compartment(purpose)
     held = slot is not None and slot.key_held
-    latest = _latest(session, account, slot, purpose)
+    latest = _latest(session, account, slot)
     if decision.dated and decision.at < latest:
         return _consent(session, account, purpose, changes.now)  # something later stands already
     # What is decided now is decided last, even where a clock has been put back a little: a no is never passed over.
@@ -178,8 +179,9 @@ def _apply(
         raise InvalidDecision("this decision is under an older notice than the consent in force")
     same = before is not None and decision.notice == before.notice
     after, effect = judge(state, decision.act, same_notice=same, key_held=held)
-    until = decision.at + session.policy.purposes[purpose].lifetime_days * SECONDS_A_DAY
-    if effect is Effect.ADVANCE and same and slot is not None and until <= slot.header.until:
+    given = _policy_of(session, decision, purpose)
+    until = decision.at + given.purposes[purpose].lifetime_days * SECONDS_A_DAY
+    if effect is Effect.ADVANCE and same and slot is not None and until <= session.ends(slot):
         effect = Effect.NOTHING  # this renewal, or a later one, stands already
     if effect is Effect.NOTE and state is State.WITHDRAWN and decision.dated and decision.at == latest:
         effect = Effect.NOTHING  # this refusal has withdrawn the consent already
@@ -187,7 +189,7 @@ def _apply(
         return _consent(session, account, purpose, changes.now)
 
     place = session.place(purpose)
-    terms = before if effect is Effect.DESTROY and before else _terms(session, keyring, purpose, decision.notice)
+    terms = before if effect is Effect.DESTROY and before else _terms(session, keyring, given, purpose, decision.notice)
     account.account(changes, decision.normalized)
     evidence = account.evidence(changes)
     if effect is Effect.DESTROY:
@@ -215,13 +217,13 @@ def _apply(
     return _consent(session, account, purpose, changes.now, changed=True)
 
 
-def _latest(session: Session, account: AccountKeys, slot: Slot | None, purpose: str) -> int:
+def _latest(session: Session, account: AccountKeys, slot: Slot | None) -> int:
     """The second of the latest decision that stands: a renewal has moved the end of the lifetime, not its beginning."""
     latest = account.erased_at
     if slot is not None:
         latest = max(latest, slot.header.since)
         if slot.key_held:
-            latest = max(latest, slot.header.until - session.policy.purposes[purpose].lifetime_days * SECONDS_A_DAY)
+            latest = max(latest, slot.header.until - session.held(slot.header.terms).lifetime)
     return latest
 
 
@@ -232,16 +234,24 @@ def _is_older(session: Session, decision: _Judged, before: Terms) -> bool:
     return versions.index(decision.notice) < versions.index(before.notice)
 
 
-def _terms(session: Session, keyring: Keyring, purpose: str, notice: str | None) -> Terms:
-    """The terms of the policy in force for this purpose and notice; added to the keyring where they are new."""
-    version = notice or session.policy.purposes[purpose].notice
-    declaration = session.policy.declaration(purpose)
+def _policy_of(session: Session, decision: _Judged, purpose: str) -> Policy:
+    """The policy whose declaration the decision is about: for one under a superseded notice, that of its time."""
+    in_force = session.policy.purposes[purpose].notice
+    if decision.notice is None or decision.notice == in_force:
+        return session.policy
+    return session.history.asking(purpose, decision.notice)
+
+
+def _terms(session: Session, keyring: Keyring, given: Policy, purpose: str, notice: str | None) -> Terms:
+    """The terms of policy ``given`` for this purpose and notice; added to the keyring where they are new."""
+    version = notice or given.purposes[purpose].notice
+    declaration = given.declaration(purpose)
     known = keyring.all_terms()
     for terms in known.values():
         if (terms.purpose, terms.notice, terms.declaration) == (purpose, version, declaration):
             return terms
-    shown = bytes.fromhex(session.policy.notices[version].sha256)
-    terms = Terms(max(known, default=0) + 1, purpose, version, shown, declaration, session.policy.digest)
+    shown = bytes.fromhex(given.notices[version].sha256)
+    terms = Terms(max(known, default=0) + 1, purpose, version, shown, declaration, given.digest)
     keyring.add_terms(terms)
     session.forget_terms()
     return terms
@@ -257,8 +267,8 @@ def _consent(session: Session, account: AccountKeys, purpose: str, now: int, *, 
         purpose=purpose,
         state=state.label,
         dpv=DPV_STATUS[state],
-        since=moment(header.until if state is State.EXPIRED and header.until else header.since),
-        until=moment(header.until) if state in IN_FORCE else None,
+        since=moment(session.ends(slot) or now if state is State.EXPIRED and header.until else header.since),
+        until=moment(session.ends(slot)) if state in IN_FORCE else None,
         notice=session.terms(header.terms).notice if state in IN_FORCE else None,
         changed=changed,
     )
@@ -275,8 +285,8 @@ def moment(second: int) -> datetime:
 def consents(session: Session, account: str, *, role: str = "app") -> dict[str, Consent]:
     """What stands for an account, for every declared purpose, with the evidence of how it came to stand.
 
-    The reading has a leaf. After an erasure the evidence is still here, until its own lifetime is over. Raises
-    :class:`InvalidAccount`.
+    Purposes that have ended are there, too, while there is evidence. The reading has a leaf. After an erasure the
+    evidence is still here, until its own lifetime is over. Raises :class:`InvalidAccount`.
     """
     session.keys.require_officer()
     tag = session.tag(account)
@@ -295,8 +305,10 @@ def consents(session: Session, account: str, *, role: str = "app") -> dict[str, 
             key = session.keys.unwrap(slot)
             rows = session.ground.rows(EVIDENCE).of(slot.number, slot.header.generation)
             entries = [canonical.unpack(key.open(RecordType.EVIDENCE, sealed), _StoredEntry) for sealed in rows]
-        standing = {name: _consent(session, keys, name, now) for name in session.policy.purposes}
-    history = list(_within_lifetime(session, entries, now))
+        history = list(_within_lifetime(session, entries, now))
+        proven = {entry.purpose for entry in history}
+        names = [*session.policy.purposes, *sorted(proven - session.policy.purposes.keys())]
+        standing = {name: _consent(session, keys, name, now) for name in names}
     return {
         name: msgspec.structs.replace(
             consent, history=tuple(_public(entry) for entry in history if entry.purpose == name)
@@ -311,12 +323,13 @@ def _within_lifetime(session: Session, entries: Iterable[_StoredEntry], now: int
     kept: list[_StoredEntry] = []
     next_decision: dict[str, int] = {}
     for entry in sorted(entries, key=lambda entry: (entry.decided, entry.recorded))[::-1]:
-        purpose = session.policy.purposes.get(entry.purpose)
-        if purpose is None:
+        if entry.purpose not in session.purpose_numbers:
             continue
+        purpose = session.history.newest(entry.purpose).purposes[entry.purpose]
         ended = entry.decided
         if State(entry.state) in IN_FORCE:
-            lifetime_over = entry.decided + purpose.lifetime_days * SECONDS_A_DAY
+            given = session.history.declaring(entry.purpose, entry.declaration) or purpose
+            lifetime_over = entry.decided + given.lifetime_days * SECONDS_A_DAY
             ended = min(next_decision.get(entry.purpose, lifetime_over), lifetime_over)
         next_decision[entry.purpose] = entry.decided
         if session.calendar.month(ended) >= session.calendar.oldest_month(now, purpose.evidence_months):

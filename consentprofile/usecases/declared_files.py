@@ -23,6 +23,11 @@ def load_policy(policy: PathLike | Policy) -> Policy:
         raise InvalidPolicy([Fault(name, str(error))]) from None
 
 
+def name_of(policy: PathLike | Policy) -> str:
+    """What messages call a policy: its file, or just that."""
+    return "policy" if isinstance(policy, Policy) else Path(policy).name
+
+
 def read_declared(path: PathLike, what: str) -> str:
     """The text of the file that is ``what``. Raises :class:`UnreadableInput`."""
     try:

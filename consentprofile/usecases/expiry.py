@@ -1,4 +1,5 @@
 """Expiry: a consent whose lifetime is over is denied at once by the clock; here its key is destroyed, after the grace.
+The same happens, without grace, to consents to a purpose that the policy in force does not declare any more.
 
 Grace is for mistakes (a renewal that came in late is given anew, but the evidence is still beside it); reading and
 recording never see it.
@@ -17,7 +18,7 @@ from consentprofile.model.plausibility import why_to_stop
 from consentprofile.store.ports import Keyring, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evidence
-from consentprofile.usecases.consent import SECONDS_A_DAY
+from consentprofile.usecases.held_terms import SECONDS_A_DAY
 from consentprofile.usecases.session import Session
 
 EXPIRE: Final = "expire"
@@ -82,9 +83,11 @@ def _find(session: Session) -> tuple[Expiry, list[int]]:
 
 
 def _is_over(session: Session, slot: Slot, now: int) -> bool:
-    purpose = session.terms(slot.header.terms).purpose
-    grace = session.policy.purposes[purpose].grace_days * SECONDS_A_DAY
-    return session.state(slot, now) is State.EXPIRED and now >= slot.header.until + grace
+    held = session.held(slot.header.terms)
+    if session.history.has_ended(held.purpose):
+        return True
+    grace = held.holds.grace_days * SECONDS_A_DAY
+    return session.state(slot, now) is State.EXPIRED and now >= session.ends(slot) + grace
 
 
 def _destroy(session: Session, numbers: list[int]) -> None:
@@ -101,16 +104,16 @@ def _destroy(session: Session, numbers: list[int]) -> None:
                 terms = session.terms(slot.header.terms)
                 account = AccountKeys(session, keyring, slot.header.tag)
                 evidence = account.evidence(changes)
+                ended = session.ends(slot) or now
                 account.destroy(
                     session.place(terms.purpose),
                     changes,
                     Operation.CONSENT_EXPIRED,
-                    since=slot.header.until,
+                    since=ended,
                     state=State.EXPIRED,
                     purpose=terms.purpose,
                 )
-                decided = slot.header.until
-                add_evidence(changes, evidence, EXPIRE, terms, state=State.EXPIRED, method="", decided=decided)
+                add_evidence(changes, evidence, EXPIRE, terms, state=State.EXPIRED, method="", decided=ended)
             return changes.work()
 
         session.ground.pending.perform(change)

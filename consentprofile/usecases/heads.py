@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from consentprofile.crypto.signing import SigningKey
-from consentprofile.errors import BeyondCapability, BrokenLog, KeysRotated, ProofRefused, StoreFault
+from consentprofile.errors import BeyondCapability, BrokenLog, KeysRotated, PolicyChanged, ProofRefused, StoreFault
 from consentprofile.store.ports import StoredHead
 from consentprofile.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consentprofile.tlog.merkle import Frontier
@@ -64,13 +64,13 @@ def checkpoint_if_grown(session: Session) -> None:
 
     Over a log that does not extend its last head nothing is signed. That does not undo what was done, so it is not
     raised here but logged; :func:`checkpoint`, ``audit verify`` and ``check`` raise or report it. Where the keys were
-    rotated meanwhile, whoever has the new ones signs. Where the files are in the way, the :class:`StoreFault` says that
-    what was done stands.
+    rotated or the policy was changed meanwhile, whoever opens the store next signs. Where the files are in the way, the
+    :class:`StoreFault` says that what was done stands.
     """
     try:
         with what_was_done_stands("what was asked for is done"):
             _sign_if_grown(session)
-    except KeysRotated:
+    except (KeysRotated, PolicyChanged):
         return
     except BrokenLog as error:
         import logging

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot
 from consentprofile.errors import AccessDenied, RoleNotAllowed, UndeclaredPurpose
 from consentprofile.model import block
-from consentprofile.model.consent import IN_FORCE
+from consentprofile.model.consent import IN_FORCE, State
 from consentprofile.model.event import Recorded, Value
 from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.policy import Purpose
@@ -42,6 +44,13 @@ class StoredEvent(Withheld, frozen=True, kw_only=True):
     id: str
 
 
+class _Found(NamedTuple):
+    """What was read of an account, and the purpose as far as it holds for it."""
+
+    events: list[Recorded]
+    rules: Purpose
+
+
 class Reader:
     """One actor's access to one purpose."""
 
@@ -57,21 +66,20 @@ class Reader:
 
     def profile(self, account: str) -> Profile | None:
         """The profile, or None alike for unknown, refused, withdrawn, expired, erased and suppressed accounts."""
-        events = self._read(account)
-        return None if events is None else fold(events, self._session.policy, self._purpose)
+        found = self._read(account)
+        return None if found is None else fold(found.events, self._session.policy, found.rules)
 
     def events(self, account: str) -> list[StoredEvent] | None:
         """The events in the order of time, repeats dropped, the newest ``keep`` of them; None as for a profile."""
-        events = self._read(account)
-        if events is None:
+        found = self._read(account)
+        if found is None:
             return None
-        return [public_event(event) for event in dedupe(events)[-self._purpose.keep :]]
+        return [public_event(event) for event in dedupe(found.events)[-found.rules.keep :]]
 
-    def _read(self, account: str) -> list[Recorded] | None:
+    def _read(self, account: str) -> _Found | None:
         session, purpose = self._session, self._purpose
         tag = session.tag(account)
         now, slot, changes = self._leave_trace(tag)
-        oldest = session.calendar.kept_from(now, purpose.retention_months)
         events: list[Recorded] = []
         rows: list[bytes] | None = None
         generation = done = 0
@@ -90,10 +98,10 @@ class Reader:
                     generation = slot.header.generation
                     rows = session.ground.rows(BLOCK).of(slot.number, generation)
                 end = _slice_end(rows, done)
-                events.extend(open_blocks(session, key, rows[done:end], oldest))
+                events.extend(open_blocks(session, key, rows[done:end], slot.header.terms, now))
                 del key
                 done = end
-        return events
+        return _Found(events, rules_for(session, purpose, slot, events)) if slot is not None else None
 
     def _readable(self, tag: bytes, standing: Standing, now: int) -> Slot | None:
         """The slot of the compartment that is read, or None where nothing may be read."""
@@ -102,7 +110,10 @@ class Reader:
         slot = next((slot for slot in standing.compartments if slot.header.purpose == number), None)
         if slot is None or session.state(slot, now) not in IN_FORCE:
             return None
-        return None if standing.suppressions and purpose in session.suppressed_purposes(tag) else slot
+        holds = session.held(slot.header.terms).holds
+        if self._actor.role not in holds.readers:
+            return None  # those who consented before this role became a reader did not consent to it
+        return None if standing.suppressions and not holds.reasons.isdisjoint(session.reasons(tag)) else slot
 
     def _unwrap(self, slot: Slot) -> SlotKey:
         session = self._session
@@ -144,17 +155,53 @@ def _slice_end(rows: Sequence[bytes], start: int) -> int:
     return end
 
 
-def open_blocks(session: Session, key: SlotKey, rows: Iterable[bytes], oldest: int) -> list[Recorded]:
-    """The events of blocks of one compartment from the second ``oldest`` on. Raises :class:`CorruptRecord`."""
+def open_blocks(session: Session, key: SlotKey, rows: Iterable[bytes], terms: int, now: int) -> list[Recorded]:
+    """The events of blocks of one compartment that its terms, by their number, still allow, and none past retention.
+
+    What was recorded under an earlier policy is narrowed to what is allowed today. Raises :class:`CorruptRecord`.
+    """
+    oldest = session.calendar.kept_from(now, session.held(terms).holds.retention_months)
     events: list[Recorded] = []
-    policy, read = -1, None
+    policy, codebook, recoding = -1, None, None
     for plain in key.open_all(RecordType.BLOCK, rows):
         opened = block.decode(plain)
-        if read is None or opened.policy != policy:
+        if codebook is None or opened.policy != policy:
             policy = opened.policy
-            read = session.codebook(policy).read_all
-        events.extend([event for event in read(opened.events, opened.tokens) if event.at >= oldest])
+            codebook = session.codebook(policy)
+            recoding = None if policy == session.policy_number else session.terms_book.recoding(terms, policy)
+        if recoding is None:
+            found = codebook.read_all(opened.events, opened.tokens)
+        else:
+            left = [recoding.event(codebook.plain(packed, opened.tokens)) for packed in opened.events]
+            found = session.codebook(session.policy_number).read_all([packed for packed in left if packed is not None])
+        events.extend([event for event in found if event.at >= oldest])
     return events
+
+
+def open_all_blocks(session: Session, key: SlotKey, rows: Iterable[bytes]) -> list[Recorded]:
+    """Every event of blocks of one compartment, as it is held, allowed or not. Raises :class:`CorruptRecord`."""
+    events: list[Recorded] = []
+    for plain in key.open_all(RecordType.BLOCK, rows):
+        opened = block.decode(plain)
+        events.extend(session.codebook(opened.policy).read_all(opened.events, opened.tokens))
+    return events
+
+
+def rules_for(session: Session, purpose: Purpose, slot: Slot, events: Sequence[Recorded]) -> Purpose:
+    """``purpose`` as far as it holds for one compartment with these events: how exactly times are told, how many kept.
+
+    A renewal under a policy that keeps finer times makes nothing finer that was recorded before: where any such event
+    is left, times are told as coarsely as they may have been kept.
+    """
+    held = session.held(slot.header.terms)
+    precision = held.holds.precision
+    if slot.header.state == State.RENEWED:
+        renewed = slot.header.until - held.lifetime
+        if any(event.at < renewed for event in events):
+            precision = session.history.coarsest(purpose.name)
+    if (precision, held.holds.keep) == (purpose.precision, purpose.keep):
+        return purpose
+    return msgspec.structs.replace(purpose, precision=precision, keep=held.holds.keep)
 
 
 def public_event(event: Recorded) -> StoredEvent:

@@ -191,7 +191,8 @@ def statistics(session: Session) -> dict[str, dict[Outcome, int]]:
         counts = decode_counts(session.ground.log.head().counts)
     result: dict[str, dict[Outcome, int]] = {name: {} for name in session.policy.purposes}
     for (purpose, outcome), count in sorted(counts.items()):
-        if outcome not in _OUTCOMES or purpose not in result:
+        if outcome not in _OUTCOMES or purpose not in session.purpose_numbers:
             raise CorruptRecord("a counter is of no known purpose or outcome; run `consentprofile check`")
-        result[purpose][Outcome(outcome)] = count
-    return {name: result[name] for name in session.purposes}
+        result.setdefault(purpose, {})[Outcome(outcome)] = count
+    at_hand = session.purposes if session.role is not None else result
+    return {name: result[name] for name in at_hand}

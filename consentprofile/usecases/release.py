@@ -15,6 +15,8 @@ import msgspec
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot, SlotKind
+from consentprofile.model.declaration import may_release
+from consentprofile.model.policy import Precision
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
 from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
@@ -27,7 +29,7 @@ from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import BLOCK, StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.reading import open_blocks
+from consentprofile.usecases.reading import open_blocks, rules_for
 from consentprofile.usecases.session import Session
 
 SLICE: Final = 100
@@ -128,16 +130,17 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
             now = session.now()
             total = session.ground.keyring.count()
             slots = session.ground.keyring.iterate(after, SLICE)
-            oldest = session.calendar.kept_from(now, purpose.retention_months)
             suppressed = session.ground.keyring.has_suppressions()
             rows = session.ground.rows(BLOCK).between(after + 1, slots[-1].number) if slots else {}
             for slot in slots:
-                if _counts(session, slot, spec.purpose, now, suppressed=suppressed):
+                if _counts(session, slot, spec, now, suppressed=suppressed):
                     key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
                     sealed = rows.get((slot.number, slot.header.generation), ())
-                    events = open_blocks(session, key, sealed, oldest)
-                    counted.measure.add(key.secret.member(), dedupe(events)[-purpose.keep :])
-                    counted.members[slot.number] = slot.header.generation, key.secret.member()
+                    events = open_blocks(session, key, sealed, slot.header.terms, now)
+                    rules = rules_for(session, purpose, slot, events)
+                    if _tells(session, spec, rules.precision):
+                        counted.measure.add(key.secret.member(), dedupe(events)[-rules.keep :])
+                        counted.members[slot.number] = slot.header.generation, key.secret.member()
                     del key
         if not slots:
             return counted
@@ -147,15 +150,27 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
             progress(done, max(total, done))
 
 
-def _counts(session: Session, slot: Slot, purpose: str, now: int, *, suppressed: bool) -> bool:
-    """Whether a slot is a compartment of this purpose that may be counted; ``suppressed``: anybody is at all."""
+def _counts(session: Session, slot: Slot, spec: ReleaseSpec, now: int, *, suppressed: bool) -> bool:
+    """Whether a slot is a compartment that may be counted; ``suppressed``: anybody is at all.
+
+    Whoever consented to stricter releases than this one is not counted in it.
+    """
     header = slot.header
-    return (
-        header.kind == SlotKind.COMPARTMENT
-        and header.purpose == session.purpose_numbers[purpose]
-        and session.is_in_force(slot, now)
-        and not (suppressed and purpose in session.suppressed_purposes(header.tag))
-    )
+    if (
+        header.kind != SlotKind.COMPARTMENT
+        or header.purpose != session.purpose_numbers[spec.purpose]
+        or not session.is_in_force(slot, now)
+    ):
+        return False
+    holds = session.held(header.terms).holds
+    if not may_release(holds.release, spec.rules, spec.min_accounts):
+        return False
+    return not suppressed or holds.reasons.isdisjoint(session.reasons(header.tag))
+
+
+def _tells(session: Session, spec: ReleaseSpec, precision: Precision) -> bool:
+    """Whether times of this precision tell which events lie within the period."""
+    return all(session.calendar.floor(at, precision) == at for at in (spec.period.since, spec.period.until))
 
 
 def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str) -> tuple[int, dict[str, bytes], bool]:
@@ -190,7 +205,7 @@ def _drop_vanished(session: Session, spec: ReleaseSpec, counted: _Counted, now: 
         suppressed = session.ground.keyring.has_suppressions()
         for number, (generation, pseudonym) in counted.members.items():
             slot = session.ground.keyring.slot(number)
-            if slot is None or not _counts(session, slot, spec.purpose, now, suppressed=suppressed):
+            if slot is None or not _counts(session, slot, spec, now, suppressed=suppressed):
                 counted.measure.drop(pseudonym)
             elif slot.header.generation != generation:
                 # A new key of the same compartment (retention) keeps its secret; a new consent has another one.

@@ -27,7 +27,8 @@ from consentprofile.model.policy import Policy, Precision
 from consentprofile.model.projection import Checked, Projector
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import Keyring, SealedRow, Standing
-from consentprofile.usecases.session import Session
+from consentprofile.usecases.held_terms import HeldTerms
+from consentprofile.usecases.session import Session, is_in_force
 
 FOR_EVER: Final = 2**63 - 1
 """A second that no clock reaches."""
@@ -41,8 +42,8 @@ Entry: TypeAlias = tuple[str | None, Checked]
 Account: TypeAlias = tuple[bytes, list[Entry]]
 """The events of one account, by its tag."""
 
-Suppressed: TypeAlias = dict[bytes, list[int]]
-"""The numbers of the purposes that are switched off, by tag."""
+Suppressed: TypeAlias = dict[bytes, list[str]]
+"""The reasons for suppression that are noted, by tag."""
 
 
 class Accepted(NamedTuple):
@@ -77,10 +78,10 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Wrapped(NamedTuple):
-    """A compartment in force: its slot, what binds its key to its terms, and whether its purpose is switched off."""
+    """A compartment in force: its slot, what its terms hold, and whether its purpose is switched off."""
 
     slot: Slot
-    terms: bytes
+    terms: HeldTerms
     suppressed: bool
 
 
@@ -128,6 +129,7 @@ class Sealer:
     def __init__(self, rules: Rules, unwrap: Unwrap, now: int) -> None:
         policy, self._policy, self._projector, self._calendar, numbers = rules
         self._unwrap = unwrap
+        self._now = now
         kept_from = rules.calendar.kept_from
         self._rules = [
             _Rule(name, numbers[name], kept_from(now, purpose.retention_months), purpose.precision, {})
@@ -150,16 +152,21 @@ class Sealer:
         """
         rows: list[SealedRow] = []
         for compartments, events in offers:
-            for name, number, oldest, precision, said in self._rules:
+            for name, number, kept_from, declared, said in self._rules:
                 wrapped = compartments.get(number)
+                narrowed = None if wrapped is None else wrapped.terms.narrowed
+                oldest, precision = kept_from, declared
+                if narrowed is not None:
+                    oldest = self._calendar.kept_from(self._now, narrowed.retention_months)
+                    precision = narrowed.precision
                 key: SlotKey | None = None
                 packed: list[block.Packed] = []
                 for identity, checked in events:
                     outcome, values = self._judge(name, oldest, wrapped, checked)
                     if values is not None and wrapped is not None:
                         if key is None:
-                            key = self._unwrap(wrapped.slot, purpose=name, terms=wrapped.terms)
-                            self.until = min(self.until, wrapped.slot.header.until)
+                            key = self._unwrap(wrapped.slot, purpose=name, terms=wrapped.terms.bound)
+                            self.until = min(self.until, wrapped.slot.header.until - wrapped.terms.cut)
                         packed.append(self._pack(key.secret, identity, checked, values, precision))
                     said[outcome] = said.get(outcome, 0) + 1
                     if answers is not None:
@@ -177,7 +184,11 @@ class Sealer:
             return Outcome.NO_CONSENT, None
         if wrapped.suppressed:
             return Outcome.SUPPRESSED, None
-        values = self._projector.project(purpose, checked)
+        narrowed = wrapped.terms.narrowed
+        if narrowed is None:
+            values = self._projector.project(purpose, checked)
+        else:
+            values = self._projector.project_narrowed(narrowed, checked)
         if values is None:
             return Outcome.NOT_COLLECTED, None
         if checked.at < wrapped.slot.header.since:
@@ -205,10 +216,10 @@ class Sealer:
         return packed
 
 
-def seal_parcel(parcel: Parcel, keyring: Keyring, bound: Callable[[int], bytes], sealer: Sealer) -> Sealed:
+def seal_parcel(parcel: Parcel, keyring: Keyring, held: Callable[[int], HeldTerms], sealer: Sealer) -> Sealed:
     """Seal a parcel as the keyring stands. The caller holds the gate, and one state of the keyring."""
     changes = keyring.changes()
-    rows = sealer.seal(offers(keyring, bound, parcel.accounts, parcel.suppressed, parcel.now))
+    rows = sealer.seal(offers(keyring, held, parcel.accounts, parcel.suppressed, parcel.now))
     counts = [(purpose, outcome, count) for (purpose, outcome), count in sealer.counts.items()]
     return Sealed(rows, counts, changes, sealer.until)
 
@@ -259,48 +270,48 @@ def accept_many(session: Session, events: Sequence[Event], now: int, *, first: i
 def offer_one(session: Session, accepted: Accepted, standing: Standing, now: int) -> Offer:
     """As :func:`offers`, for a single event and what the keyring says of its account."""
     tag, entry = accepted
-    switched_off = suppressed_of(session, [(tag, [entry])]).get(tag, ()) if standing.suppressions else ()
-    return Offer(_in_force(session.bound, standing.compartments, switched_off, now), [entry])
+    reasons = suppressed_of(session, [(tag, [entry])]).get(tag, ()) if standing.suppressions else ()
+    return Offer(_in_force(session.held, standing.compartments, reasons, now), [entry])
 
 
 def offers(
-    keyring: Keyring, bound: Callable[[int], bytes], accounts: Sequence[Account], suppressed: Suppressed, now: int
+    keyring: Keyring, held: Callable[[int], HeldTerms], accounts: Sequence[Account], suppressed: Suppressed, now: int
 ) -> list[Offer]:
     """The events of each account with its compartments in force, their keys wrapped.
 
-    ``bound`` answers what binds a key to the terms with a number. The caller holds the gate or the writer lock. Raises
+    ``held`` answers what the terms with a number hold. The caller holds the gate or the writer lock. Raises
     :class:`CorruptRecord`.
     """
     found = keyring.compartments_of_many([tag for tag, _ in accounts])
     made = []
     for tag, events in accounts:
-        made.append(Offer(_in_force(bound, found.get(tag, ()), suppressed.get(tag, ()), now), events))
+        made.append(Offer(_in_force(held, found.get(tag, ()), suppressed.get(tag, ()), now), events))
     return made
 
 
 def _in_force(
-    bound: Callable[[int], bytes], slots: Iterable[Slot], switched_off: Sequence[int], now: int
+    held: Callable[[int], HeldTerms], slots: Iterable[Slot], reasons: Sequence[str], now: int
 ) -> dict[int, Wrapped]:
     """The compartments in force among the slots of one account, by the number of the purpose."""
-    is_in_force = Session.is_in_force
     compartments: dict[int, Wrapped] = {}
     for slot in slots:
         if is_in_force(slot, now):
             header = slot.header
-            number = header.purpose
-            compartments[number] = Wrapped(slot, bound(header.terms), number in switched_off)
+            terms = held(header.terms)
+            if now < header.until - terms.cut:
+                suppressed = bool(reasons) and not terms.holds.reasons.isdisjoint(reasons)
+                compartments[header.purpose] = Wrapped(slot, terms, suppressed)
     return compartments
 
 
 def offered(session: Session, accounts: Sequence[Account], now: int) -> list[Offer]:
     """As :func:`offers`, for a session."""
     suppressed = suppressed_of(session, accounts)
-    return offers(session.ground.keyring, session.bound, accounts, suppressed, now)
+    return offers(session.ground.keyring, session.held, accounts, suppressed, now)
 
 
 def suppressed_of(session: Session, accounts: Sequence[Account]) -> Suppressed:
-    """The numbers of the purposes that are switched off, by tag. Mostly nobody is suppressed, and it costs nothing."""
+    """The reasons for suppression, by tag. Mostly nobody is suppressed, and it costs nothing."""
     if not session.ground.keyring.has_suppressions():
         return {}
-    numbers = session.purpose_numbers
-    return {tag: [numbers[name] for name in session.suppressed_purposes(tag)] for tag, _ in accounts}
+    return {tag: sorted(session.reasons(tag)) for tag, _ in accounts}

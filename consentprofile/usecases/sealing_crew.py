@@ -1,6 +1,6 @@
 """A crew of processes that seal beside the one that records: the near end.
 
-Each worker is handed the policy and the purpose keys over a socket that has no name; nothing of that is in its
+Each worker is handed the policies and the purpose keys over a socket that has no name; nothing of that is in its
 arguments, its environment or a file. It reads the keyring for itself, under the gate. It inherits the descriptor of the
 alive lock, so that nobody replaces the store's files under it, should its store's process die.
 
@@ -155,8 +155,7 @@ class Crew:
         setup = Setup(
             str(session.ground.path.absolute()),
             store,
-            session.policy.text,
-            session.policy_number,
+            {number: policy.text for number, policy in session.history.policies.items()},
             {name: session.purpose_numbers[name] for name in session.purposes},
             session.keys.hand_over(),
         )

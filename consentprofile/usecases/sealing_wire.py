@@ -20,15 +20,14 @@ LENGTH: Final = struct.Struct(">I")
 
 
 class Setup(Withheld, frozen=True, array_like=True):
-    """What a worker holds: the policy, and the purpose keys. No root, index, signing, officer or import key.
+    """What a worker holds: the policies, and the purpose keys. No root, index, signing, officer or import key.
 
     ``directory`` is where the keyring lies, ``store`` the store's id.
     """
 
     directory: str
     store: bytes
-    policy: bytes
-    policy_number: int
+    policies: dict[int, bytes]
     purposes: dict[str, int]
     keys: dict[str, bytes]
 

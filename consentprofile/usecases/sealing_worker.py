@@ -12,16 +12,16 @@ import os
 import signal
 import socket
 import sqlite3
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from consentprofile.crypto.purpose_keys import PurposeKeys
-from consentprofile.errors import ConsentProfileError, CorruptRecord
-from consentprofile.model.calendar import Calendar
+from consentprofile.errors import ConsentProfileError
 from consentprofile.model.policy import Policy
+from consentprofile.model.policy_history import PolicyHistory
 from consentprofile.model.projection import Projector
-from consentprofile.store.ports import Keyring, KeyringFile
+from consentprofile.store.ports import Keyring, KeyringFile, Terms
+from consentprofile.usecases.held_terms import TermsBook
 from consentprofile.usecases.sealing import Parcel, Rules, Sealer, seal_parcel
 from consentprofile.usecases.sealing_wire import LENGTH, Setup, frame, parcels, setups
 
@@ -66,12 +66,14 @@ class _Desk:
     """What a worker has at hand from one parcel to the next."""
 
     def __init__(self, setup: Setup) -> None:
-        policy = Policy.from_text(setup.policy)
-        self._rules = Rules(policy, setup.policy_number, Projector(policy), Calendar(policy.time_zone), setup.purposes)
+        history = PolicyHistory({number: Policy.from_text(text) for number, text in setup.policies.items()})
+        projector = Projector(history.policy)
+        self._rules = Rules(history.policy, history.number, projector, history.calendar, setup.purposes)
+        self._terms = TermsBook(history, projector, self._load)
         self._keys = PurposeKeys(setup.store, setup.keys)
         self._directory = Path(setup.directory)
         self._keyring: KeyringFile | None = None
-        self._bounds: dict[int, bytes] = {}
+        self._read: Keyring | None = None
 
     def seal(self, parcel: Parcel) -> bytearray:
         """The frame of the answer to a parcel."""
@@ -79,18 +81,13 @@ class _Desk:
         try:
             if self._keyring is None:
                 self._keyring = KeyringFile(self._directory)
-            with self._keyring.reading() as keyring:
-                return frame(seal_parcel(parcel, keyring, partial(self._bound, keyring), sealer))
+            with self._keyring.reading() as self._read:
+                return frame(seal_parcel(parcel, self._read, self._terms.held, sealer))
         except (ConsentProfileError, sqlite3.Error):
             return frame(None)
 
-    def _bound(self, keyring: Keyring, number: int) -> bytes:
-        """What binds a key to its terms. Terms are only ever added, so what was read stays true."""
-        if number not in self._bounds:
-            self._bounds = {found: terms.bound for found, terms in keyring.all_terms().items()}
-        if number not in self._bounds:
-            raise CorruptRecord("a slot names terms that the keyring does not have; restore keys.db")
-        return self._bounds[number]
+    def _load(self) -> dict[int, Terms]:
+        return {} if self._read is None else self._read.all_terms()
 
 
 def _receive(wire: socket.socket, parent: int) -> bytes:

@@ -27,10 +27,10 @@ from consentprofile.errors import (
     WrongKey,
 )
 from consentprofile.model.block import Codebook
-from consentprofile.model.calendar import Calendar
 from consentprofile.model.consent import IN_FORCE, State
 from consentprofile.model.ids import Actor, normalize_account
 from consentprofile.model.policy import Policy, Purpose
+from consentprofile.model.policy_history import PolicyHistory
 from consentprofile.model.projection import Projector
 from consentprofile.store.ports import (
     FIRST_PURPOSE_PLACE,
@@ -44,6 +44,7 @@ from consentprofile.store.ports import (
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.tlog.note import is_key_name
 from consentprofile.usecases import actor_book
+from consentprofile.usecases.held_terms import HeldTerms, TermsBook
 
 FIRST_EPOCH: Final = 1
 FIRST_POLICY: Final = 1
@@ -56,6 +57,12 @@ MAXIMUM_ORIGIN: Final = 256
 _IN_FORCE: Final = frozenset(int(state) for state in IN_FORCE)
 
 Clock = Callable[[], datetime]
+
+
+def is_in_force(slot: Slot, now: int) -> bool:
+    """Whether the consent of a compartment is in force at ``now``, unless a later policy has cut its lifetime."""
+    header = slot.header
+    return header.state in _IN_FORCE and now < header.until and slot.key_held
 
 
 def system_clock() -> datetime:
@@ -71,7 +78,7 @@ class Session:
         self.keys: Final = opened
         self.role: Final = role
         """The role that a capability pins; None for the key of the store, which pins none."""
-        self._clock = clock
+        self.clock: Final = clock
         self.origin: Final = ground.keyring.origin()
         self._policies = {
             number: _accepted(digest, text) for number, (digest, text) in ground.data_file.policies().items()
@@ -79,9 +86,10 @@ class Session:
         accepted = ground.keyring.accepted(opened.index)
         if not accepted or {number: policy.digest for number, policy in self._policies.items()} != accepted:
             raise CorruptRecord("data.db does not have the policies that the keyring accepted; restore data.db")
-        self.policy_number: Final = max(self._policies)
-        self.policy: Final = self._policies[self.policy_number]
-        self.calendar: Final = Calendar(self.policy.time_zone)
+        self.history: Final = PolicyHistory(self._policies)
+        self.policy_number: Final = self.history.number
+        self.policy: Final = self.history.policy
+        self.calendar: Final = self.history.calendar
         self.projector: Final = Projector(self.policy)
         self.purpose_names: Final = ground.keyring.purposes()
         self.purpose_numbers: Final = {name: number for number, name in self.purpose_names.items()}
@@ -90,9 +98,10 @@ class Session:
         names = tuple(self.policy.purposes)
         self.purposes: Final = names if role is None else tuple(name for name in names if name in opened.purposes)
         """The purposes that the keys at hand open, in the order of the policy."""
+        # Asked of the ground each time: a fork gives it another keyring.
+        self.terms_book: Final = TermsBook(self.history, self.projector, lambda: ground.keyring.all_terms())  # noqa: PLW0108
         self._codebooks: dict[int, Codebook] = {}
-        self._terms: dict[int, Terms] = {}
-        self._bounds: dict[int, bytes] = {}
+        ground.policy = self.policy_number
 
     def now(self, head: Head | None = None) -> int:
         """The second, UTC, by the store's clock, which never runs behind the newest leaf (of ``head``, where known)."""
@@ -100,7 +109,7 @@ class Session:
 
     def by_the_clock(self) -> int:
         """The second, UTC, by the store's clock alone: it may run behind the log, and asks no file."""
-        return int(self._clock().timestamp())
+        return int(self.clock().timestamp())
 
     # ---- the policy ------------------------------------------------------------------------------
 
@@ -137,26 +146,21 @@ class Session:
 
     def terms(self, number: int) -> Terms:
         """What a consent was given under. Raises :class:`CorruptRecord` for terms that are not there."""
-        if number not in self._terms:
-            self._terms = self.ground.keyring.all_terms()
-        if number not in self._terms:
-            raise CorruptRecord("a slot names terms that the keyring does not have; restore keys.db")
-        return self._terms[number]
+        return self.terms_book.terms(number)
 
     def bound(self, number: int) -> bytes:
         """What binds a wrapped key to its terms."""
-        found = self._bounds.get(number)
-        if found is None:
-            found = self._bounds[number] = self.terms(number).bound
-        return found
+        return self.terms_book.bound(number)
+
+    def held(self, number: int) -> HeldTerms:
+        """What terms hold under the policy in force."""
+        return self.terms_book.held(number)
 
     def forget_terms(self) -> None:
         """Forget terms that a rolled back transaction may have added."""
-        self._terms.clear()
-        self._bounds.clear()
+        self.terms_book.forget()
 
-    @staticmethod
-    def state(slot: Slot | None, now: int) -> State:
+    def state(self, slot: Slot | None, now: int) -> State:
         """The state of consent at ``now``: over is over, whatever the slot still says."""
         if slot is None:
             return State.NONE
@@ -164,20 +168,25 @@ class Session:
             state = State(slot.header.state)
         except ValueError:
             raise CorruptRecord("a slot of the keyring has no known state; restore keys.db") from None
-        if state in IN_FORCE and (now >= slot.header.until or not slot.key_held):
+        if state in IN_FORCE and not (slot.key_held and now < self.ends(slot)):
             return State.EXPIRED
         return state
 
-    @staticmethod
-    def is_in_force(slot: Slot, now: int) -> bool:
-        """Whether the consent of a compartment is in force at ``now``: as :meth:`state` says, for the hot path."""
-        header = slot.header
-        return header.state in _IN_FORCE and now < header.until and slot.key_held
+    def ends(self, slot: Slot) -> int:
+        """The second at which the lifetime of a consent, whose key is held, is over: a later policy may have cut it.
 
-    def suppressed_purposes(self, tag: bytes) -> frozenset[str]:
-        """The purposes that are switched off for an account."""
-        reasons = self.ground.keyring.reasons(tag, self.keys.index)
-        return frozenset(name for reason in reasons for name in self.policy.suppressions.get(reason, ()))
+        0 where the policy in force has ended the purpose.
+        """
+        held = self.held(slot.header.terms)
+        return 0 if self.history.has_ended(held.purpose) else slot.header.until - held.cut
+
+    def is_in_force(self, slot: Slot, now: int) -> bool:
+        """Whether the consent of a compartment is in force at ``now``, as :meth:`state` says."""
+        return is_in_force(slot, now) and now < self.ends(slot)
+
+    def reasons(self, tag: bytes) -> frozenset[str]:
+        """The reasons for suppression that are noted for an account."""
+        return frozenset(self.ground.keyring.reasons(tag, self.keys.index))
 
     # ---- the actor book --------------------------------------------------------------------------
 
@@ -224,7 +233,7 @@ def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock, *, origin
         with ground.files.writing():
             with ground.files.data_transaction(full=True):
                 ground.data_file.establish(store)
-                ground.data_file.add_policy(policy.digest, policy.text)
+                ground.data_file.add_policy(FIRST_POLICY, policy.text)
                 ground.log.establish()
                 leaves = (Draft(Operation.STORE_CREATED, second), Draft(Operation.POLICY_ACCEPTED, second))
                 ground.log.append(leaves, policy.digest)
@@ -274,12 +283,16 @@ def _open_epoch(ground: Ground, store: bytes, epoch: Epoch, secret: bytes) -> Ep
         raise KeysRotated("the keys of this store were rotated; open it with the new key") from None
 
 
+def reopened(session: Session, key: KeyProvider) -> Session:
+    """A session of its own on the same store, opened as that one was."""
+    ground = session.ground
+    return open_session(ground.path, key, session.clock, wait=ground.wait, durability=ground.files.durability)
+
+
 def require_same_policy(session: Session, policy: Policy) -> None:
-    """Raise :class:`PolicyChanged`, with what a change would mean, unless this is the policy in force."""
+    """Raise :class:`PolicyChanged` unless this is the policy in force."""
     if policy.digest != session.policy.digest:
         raise PolicyChanged(
-            "the policy differs from the one that this store has accepted, and this version cannot change it. "
-            "A narrowing change would apply at once, also to what is stored; a widening one (a new field, a longer "
-            "retention, a finer time, a new reader) needs a new notice version and the consent of each account. "
-            "Open the store without a policy to go on under the accepted one"
+            "the policy differs from the one that this store has accepted; `policy diff` says what the change means, "
+            "and `policy apply` makes it. Open the store without a policy to go on under the accepted one"
         )

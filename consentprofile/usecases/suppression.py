@@ -30,7 +30,7 @@ def lift_suppression(session: Session, account: str, reason: str, *, actor: str 
 def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool) -> bool:
     session.keys.require_officer()
     who = parse_actor(actor)
-    if reason not in session.policy.suppressions:
+    if reason not in (session.history.reasons if lift else session.policy.suppressions):
         raise InvalidDecision("the policy declares no such reason; `policy show` lists the reasons for suppression")
     normalized = normalize_account(account)
     tag = session.keys.index.account(normalized)

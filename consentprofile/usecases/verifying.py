@@ -41,6 +41,7 @@ DESTRUCTIONS: Final = frozenset(
         Operation.CONSENT_INVALIDATED,
         Operation.CONSENT_EXPIRED,
         Operation.RETENTION_APPLIED,
+        Operation.NARROWING_APPLIED,
         Operation.ERASED,
         Operation.KEY_GONE,
     }

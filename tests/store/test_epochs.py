@@ -96,9 +96,9 @@ def test_only_slots_that_are_as_they_were_read_are_exchanged(files: Files, epoch
 
 
 def test_the_outlook_says_what_single_questions_answer(files: Files, epochs: Epochs) -> None:
-    assert epochs.outlook() == Outlook(1, 1, False)
+    assert epochs.outlook() == Outlook(1, 1, False, 0)
     files.keys.execute("INSERT INTO pending (operation, body) VALUES (?, x'00')", (bytes(16),))
-    assert epochs.outlook() == Outlook(1, 1, True)
+    assert epochs.outlook() == Outlook(1, 1, True, 0)
     files.keys.execute("DELETE FROM keyring")
     with pytest.raises(CorruptRecord):
         epochs.outlook()

@@ -309,7 +309,7 @@ def test_a_suppression_that_no_key_holder_wrote_is_damage(keyring: Keyring) -> N
 def test_the_standing_of_an_account_is_what_single_questions_answer(
     keyring: Keyring, connection: sqlite3.Connection
 ) -> None:
-    assert keyring.standing(TAG) == (False, False, 0, 1, [])
+    assert keyring.standing(TAG) == (False, False, 0, 1, 0, [])
     keyring.enter(TAG, 0, keyring.allocate()[0])  # the account's own key is no compartment
     assert keyring.standing(TAG).compartments == []
     taken = [occupy(keyring, purpose=2), occupy(keyring, purpose=1)]
@@ -321,7 +321,7 @@ def test_the_standing_of_an_account_is_what_single_questions_answer(
     assert keyring.standing(TAG)[:4] == (False, True, 7, 2)
     connection.execute("INSERT INTO pending (operation, body) VALUES (?, x'00')", (bytes(16),))
     assert keyring.standing(TAG)[:4] == (True, True, 7, 2)
-    assert keyring.standing(b"\x13" * 32) == (True, True, 7, 2, [])
+    assert keyring.standing(b"\x13" * 32) == (True, True, 7, 2, 0, [])
 
 
 def test_the_standing_of_an_account_that_the_directory_leads_astray_is_damage(

@@ -16,8 +16,8 @@ from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot, SlotKind
 from consentprofile.store.files import Files
 from consentprofile.store.rows import SealedRow
-from consentprofile.usecases import retention
-from consentprofile.usecases.reading import open_blocks
+from consentprofile.usecases import resealing, retention
+from consentprofile.usecases.reading import open_all_blocks
 from tests.support.peer import Peer
 from tests.usecases.scene import ACCOUNT, AGENT, Scene, event
 
@@ -187,13 +187,13 @@ def test_what_consented_within_the_kept_months_is_not_even_opened(
     scene.store.record(event())
     scene.clock.now = datetime(2024, 6, 10, tzinfo=UTC)
     opened: list[int] = []
-    unwrap = retention._Compartment.unwrap
+    unwrap = resealing.Compartment.unwrap
 
-    def counted(self: retention._Compartment, slot: Slot | None = None) -> SlotKey:
+    def counted(self: resealing.Compartment, slot: Slot | None = None) -> SlotKey:
         opened.append(self.slot.number)
         return unwrap(self, slot)
 
-    monkeypatch.setattr(retention._Compartment, "unwrap", counted)
+    monkeypatch.setattr(resealing.Compartment, "unwrap", counted)
     assert scene.store.upkeep.plan_retention().due == 0
     assert opened == []
 
@@ -291,7 +291,7 @@ def test_a_reader_sees_everything_that_is_kept_at_every_step(scene: Scene, step:
             session, (slot,) = scene.store._session, slots(scene)
             key = session.keys.unwrap(slot, purpose="support", terms=session.bound(slot.header.terms))
             rows = session.ground.rows("block").of(slot.number, slot.header.generation)
-            seen.append(len(open_blocks(session, key, rows, 0)))
+            seen.append(len(open_all_blocks(session, key, rows)))
 
     scene.store._session.ground.pending._observe = observe
     scene.store.upkeep.run_retention()

@@ -78,9 +78,9 @@ def after_the_first_slice(monkeypatch: pytest.MonkeyPatch, act: Callable[[], obj
     open_blocks, gate = reading.open_blocks, Files.reading
     waiting, acted = [act], [False]
 
-    def opening(session: Session, key: SlotKey, rows: list[bytes], oldest: int) -> list[Recorded]:
+    def opening(session: Session, key: SlotKey, rows: list[bytes], terms: int, now: int) -> list[Recorded]:
         acted[0] = True
-        return open_blocks(session, key, rows, oldest)
+        return open_blocks(session, key, rows, terms, now)
 
     @contextmanager
     def between(self: Files) -> Iterator[None]:
