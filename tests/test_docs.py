@@ -23,6 +23,7 @@ from consentprofile.model.consent import DPV_STATUS, Act, State
 from consentprofile.model.policy_file import read_policy
 from consentprofile.tlog.leaf import Operation
 from tests.documented import fences, function_signature, signatures, tables
+from tests.usecases.changes import FEWER, edited
 from tests.usecases.scene import ACCOUNT, AGENT, POLICY, Scene, event
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -245,6 +246,9 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     store.upkeep.compact(everything=True)
     scene.clock.move(days=200)
     assert store.upkeep.run_retention(attended=True).resealed == 1
+    store.record(event(at=scene.clock.now, rating=3))
+    store.apply_policy(read_policy(edited(FEWER), os.devnull), key=scene.key)
+    assert store.upkeep.run_retention(attended=True).narrowed == 1
     store.upkeep.expire_consents(attended=True)
     store.erase(ACCOUNT, reference="request 1")
     leaves = scene.leaves()

@@ -36,7 +36,7 @@ def compact_command(context: Context, everything: bool) -> None:
 
 @click.group("retention")
 def retention_command() -> None:
-    """Destroy what is over: events past their retention, and keys of consents whose lifetime is over."""
+    """Destroy what is over: events past their retention or not allowed any more, and keys of consents that are over."""
 
 
 @retention_command.command("plan", cls=Command)
@@ -60,10 +60,11 @@ def plan_command(context: Context) -> None:
 @store_options
 @pass_context
 def run_command(context: Context, yes: bool, attended: bool) -> None:
-    """Destroy the keys of consents whose lifetime and grace are over, and all events past their retention, for good.
+    """Destroy the keys of consents whose lifetime and grace are over, all events past their retention, and what a
+    changed policy does not allow any more, for good.
 
-    It says first what will be destroyed. Whoever keeps events still within their retention gets a new key for them: no
-    backup of the data from before opens afterwards, so make a new one. Call it once a day or once a month.
+    It says first what will be destroyed. What remains of a compartment gets a new key: no backup of the data from
+    before opens afterwards, so make a new one. Call it once a day or once a month, and after a policy that narrows.
 
     It stops itself where more than 5 % of the compartments would lose their key or all their events, or where the
     clock has jumped.
@@ -84,7 +85,7 @@ def run_command(context: Context, yes: bool, attended: bool) -> None:
     out.document({"consents": expired, "events": done})
     out.line(
         f"Done. {count(expired.dying, 'key')} of expired consents destroyed, and {count(done.events, 'event')} in "
-        f"{count(done.resealed, 'compartment')}."
+        f"{count(done.resealed, 'compartment')}{_narrowed(done.narrowed)}."
     )
     out.line("A backup of the data from before opens no more for these: make a new one.")
 
@@ -96,13 +97,17 @@ def _nothing(events: cp.RetentionPlan) -> cp.Retained:
 def _show(out: Output, expiry: cp.Expiry, events: cp.RetentionPlan) -> None:
     out.line(f"Consents that are over, grace included: {expiry.dying:,} of {expiry.living:,}{_by(expiry.purposes)}.")
     out.line(
-        f"Events past their retention: {events.events:,}, in {events.due:,} of {events.living:,} "
-        f"compartments{_by(events.purposes)}; {events.emptied:,} of these hold nothing else."
+        f"Events that may not be kept: {events.events:,}, in {events.due:,} of {events.living:,} compartments"
+        f"{_by(events.purposes)}; {events.emptied:,} of these hold nothing else{_narrowed(events.narrowed)}."
     )
     if events.damaged:
         out.line(f"{count(events.damaged, 'compartment')} cannot be opened and will be left: run `check`.")
     for stopped in dict.fromkeys(filter(None, (expiry.stopped, events.stopped))):
         out.line(f"It would stop itself: {stopped}.")
+
+
+def _narrowed(events: int) -> str:
+    return f"; {count(events, 'event')} narrowed to what the policy allows" if events else ""
 
 
 def _by(purposes: dict[str, int]) -> str:

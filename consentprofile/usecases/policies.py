@@ -65,6 +65,7 @@ def plan(session: Session, policy: Policy, *, ending: Collection[str] = (), name
 
     ``ending`` are the purposes that are meant to end. Reads the headers of all slots, in slices.
     """
+    session.keys.require_officer()
     accepted = _accepted(session)
     found = compare(accepted, policy)
     refusals = faults(found, accepted, policy, ending, name)
@@ -89,7 +90,8 @@ def apply(
     if planned.faults:
         raise PolicyRefused(planned.faults)
     if not planned.changes:
-        return planned
+        with session.ground.writing():
+            return planned  # and no other policy has come into force meanwhile
     epoch, root = _root(session, key)
     ground, new = session.ground, [one for one in policy.purposes if one not in session.purpose_numbers]
     with ground.writing():  # which makes sure that no other policy has come into force since the plan was made

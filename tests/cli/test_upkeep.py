@@ -38,11 +38,12 @@ def test_the_plan_says_what_a_run_would_destroy_and_changes_nothing(shop: Shop) 
     said = shop.done("retention", "plan", *MARCH_IS_OVER)
     assert said == (
         "Consents that are over, grace included: 0 of 3.\n"
-        "Events past their retention: 1, in 1 of 3 compartments (marketing 1); 1 of these hold nothing else.\n"
+        "Events that may not be kept: 1, in 1 of 3 compartments (marketing 1); 1 of these hold nothing else.\n"
     )
     plan = counts(shop, "retention", "plan", *MARCH_IS_OVER)
     assert plan == {
         "due": 1, "emptied": 1, "living": 3, "events": 1, "damaged": 0, "purposes": {"marketing": 1}, "stopped": None,
+        "narrowed": 0,
     }  # fmt: skip
     assert shop.leaves() == leaves
 
@@ -58,7 +59,7 @@ def test_a_run_asks_and_destroys_when_told_to(shop: Shop) -> None:
     assert "Done. 0 keys of expired consents destroyed, and 1 event in 1 compartment." in said
     assert "make a new one" in said
     assert counts(shop, "retention", "run", *MARCH_IS_OVER) == {
-        "resealed": 0, "emptied": 0, "events": 0, "damaged": 0, "purposes": {},
+        "resealed": 0, "emptied": 0, "events": 0, "damaged": 0, "purposes": {}, "narrowed": 0,
     }  # fmt: skip
     assert shop.answer("check", *MARCH_IS_OVER)["clean"] is True
 

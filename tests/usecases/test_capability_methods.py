@@ -85,6 +85,8 @@ BEYOND: dict[str, Act] = {
     "Store.plan_erasure": lambda on: on.store.plan_erasure("nobody"),
     "Store.release": lambda on: on.store.release(on.folder / "spec.toml", on.new()),
     "Store.plan_release": lambda on: on.store.plan_release(on.folder / "spec.toml"),
+    "Store.plan_policy": lambda on: on.store.plan_policy(on.store.policy),
+    "Store.apply_policy": lambda on: on.store.apply_policy(on.store.policy, key=cp.KeyFile(on.folder / "key")),
     "Store.check": lambda on: on.store.check(repair=True),
     "Store.back_up": lambda on: on.store.back_up(on.new()),
     "Store.back_up_keyring": lambda on: on.store.back_up_keyring(on.new()),

@@ -461,6 +461,7 @@ def test_a_handle_from_before_records_nothing_under_the_policy_that_is_over(scen
             lambda: view.profile(ACCOUNT),
             lambda: other.erase(ACCOUNT),
             lambda: other.apply_policy(read_policy(WIDER, "p"), key=scene.key),
+            lambda: other.apply_policy(read_policy(POLICY, "p"), key=scene.key),
         ):
             with pytest.raises(cp.PolicyChanged, match="open the store again"):
                 act()
