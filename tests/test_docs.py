@@ -247,7 +247,7 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     scene.clock.move(days=200)
     assert store.upkeep.run_retention(attended=True).resealed == 1
     store.record(event(at=scene.clock.now, rating=3))
-    store.apply_policy(read_policy(edited(FEWER), os.devnull), key=scene.key)
+    store.apply_policy(read_policy(edited(FEWER), os.devnull), key=cp.KeyFile(tmp_path / "new.key"))
     assert store.upkeep.run_retention(attended=True).narrowed == 1
     store.upkeep.expire_consents(attended=True)
     store.erase(ACCOUNT, reference="request 1")

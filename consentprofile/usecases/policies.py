@@ -19,7 +19,7 @@ import msgspec
 from consentprofile.crypto import keys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters
 from consentprofile.crypto.slots import SlotKind
-from consentprofile.errors import Fault, PolicyRefused, WrongKey
+from consentprofile.errors import Fault, KeysRotated, PolicyRefused, WrongKey
 from consentprofile.model.change import ChangeKind, PolicyChange
 from consentprofile.model.policy import Policy
 from consentprofile.model.policy_change import compare, faults
@@ -98,7 +98,7 @@ def apply(
         now = session.now()
         store, current = ground.keyring.identity()
         if current != epoch:
-            raise WrongKey("the key of the store has been changed meanwhile; take the new one")
+            raise KeysRotated("the keys were rotated meanwhile; show the new key")
         number = session.policy_number + 1
         leaf = Draft(Operation.POLICY_ACCEPTED, now, "", OFFICER)
         wrapped = keys.mint_purposes(root, store, epoch, new)
