@@ -60,7 +60,7 @@ def test_a_policy_may_be_given_on_opening_and_must_be_the_accepted_one(scene: Sc
     with pytest.raises(cp.PolicyChanged) as refusal:
         cp.Store.open(tmp_path / "store", key=scene.key, policy=other, clock=scene.clock)
     assert "`policy diff`" in str(refusal.value)
-    assert "new notice version" in str(refusal.value)
+    assert "`policy apply`" in str(refusal.value)
     with cp.Store.open(tmp_path / "store", key=scene.key, clock=scene.clock, wait=0) as store:
         assert store.policy == read_policy(POLICY, "policy.toml")
 
