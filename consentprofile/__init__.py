@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from consentprofile.audit import Audit, Certificate, Statement, open_certificate, reference_matches
+from consentprofile.care import recover_key
 from consentprofile.client import Store
 from consentprofile.crypto.capability import Capability
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
@@ -74,6 +75,7 @@ from consentprofile.usecases.policies import PlannedChange, PolicyPlan
 from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
+from consentprofile.usecases.recovery import RecoveredKey
 from consentprofile.usecases.release import Release
 from consentprofile.usecases.restore import Restored
 from consentprofile.usecases.retention import Retained, RetentionPlan
@@ -152,6 +154,7 @@ __all__ = [
     "ProofRefused",
     "Purpose",
     "QuarantinedRecord",
+    "RecoveredKey",
     "Release",
     "ReleaseError",
     "ReleasePlan",
@@ -184,6 +187,7 @@ __all__ = [
     "load_policy",
     "new_key_text",
     "open_certificate",
+    "recover_key",
     "reference_matches",
 ]
 

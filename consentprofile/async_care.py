@@ -12,7 +12,7 @@ from datetime import datetime
 from consentprofile.async_calls import Call, run
 from consentprofile.care import DEFAULT_WAIT, Care
 from consentprofile.consenting import PathLike
-from consentprofile.crypto.providers import KeyProvider
+from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.policy import Policy
 from consentprofile.usecases.restore import Restored
 from consentprofile.usecases.session import Clock, system_clock
@@ -34,6 +34,10 @@ class AsyncCare:
     async def journal(self, since: datetime | None = None) -> bytes:
         """As :meth:`Store.journal`."""
         return await run(lambda: self._store.journal(since))
+
+    async def write_recovery_copy(self, target: PathLike, *, key: KeyProvider, passphrase: Passphrase) -> None:
+        """As :meth:`Store.write_recovery_copy`."""
+        await run(lambda: self._store.write_recovery_copy(target, key=key, passphrase=passphrase))
 
     @classmethod
     async def restore(

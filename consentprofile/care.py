@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from consentprofile.consenting import Consenting, PathLike
-from consentprofile.crypto.providers import KeyProvider
+from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.policy import Policy
-from consentprofile.usecases import backup
+from consentprofile.usecases import backup, recovery
 from consentprofile.usecases import restore as restoring
 from consentprofile.usecases.declared_files import load_policy
+from consentprofile.usecases.recovery import RecoveredKey
 from consentprofile.usecases.restore import Restored, Sources
 from consentprofile.usecases.session import Clock, system_clock
 
@@ -48,6 +49,16 @@ class Care(Consenting):
         had died since. Raises :class:`InputError` for a time without a zone.
         """
         return backup.journal(self._session, since)
+
+    def write_recovery_copy(self, target: PathLike, *, key: KeyProvider, passphrase: Passphrase) -> None:
+        """Seal the key that this store opens with under a long passphrase, in a new file (mode 0600).
+
+        :func:`recover_key` makes the key file again from it, should it be lost. It is one more copy of the key, and
+        counts for the shred horizon. ``key`` is what the store was opened with. Raises :class:`WrongKey`,
+        :class:`KeyUnavailable` for a passphrase of fewer than 20 characters, :class:`InputError`.
+        """
+        recovery.write_recovery_copy(self._session, Path(target), key, passphrase)
+        self._signed(None)
 
     # ---- restoring -------------------------------------------------------------------------------
 
@@ -110,3 +121,12 @@ def _sources(
         journal=None if journal is None else Path(journal),
         policies=tuple(load_policy(policy) for policy in policies),
     )
+
+
+def recover_key(file: PathLike, key_file: PathLike, *, passphrase: Passphrase) -> RecoveredKey:
+    """Make a new key file (mode 0600) from a recovery copy. It needs no store.
+
+    Its line is also what the environment variable held, where the key came from one. Raises :class:`WrongKey` for
+    another passphrase, :class:`KeyUnavailable` for no usable copy, :class:`InputError` where there is a file already.
+    """
+    return recovery.recover_key(Path(file), Path(key_file), passphrase)

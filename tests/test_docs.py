@@ -235,6 +235,8 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     store.back_up_keyring(tmp_path / "keys.backup")
     store.issue_capability(tmp_path / "support.cap", "support", "support-agent")
     store.back_up(tmp_path / "data.backup")
+    cheap = cp.Passphrase("correct horse battery staple", memory_kib=19 * 1024, iterations=2)
+    store.write_recovery_copy(tmp_path / "recovery", key=scene.key, passphrase=cheap)
     store.rotate_keys(cp.KeyFile(tmp_path / "new.key"))
     store.audit.account(ACCOUNT)
     assert list(store.audit.actor("support-agent:17"))

@@ -41,7 +41,8 @@ FLOORS: Final[dict[str, set[str]]] = {
     "async_care": FACES | {"care", "consenting", "async_calls"},
     "async_client": FACES
     | {"audit", "care", "client", "consenting", "view", "async_calls", "async_audit", "async_care", "async_upkeep"},
-    "consentprofile": FACES | {"audit", "upkeep", "view", "client", "async_audit", "async_client", "async_upkeep"},
+    "consentprofile": FACES
+    | {"audit", "care", "upkeep", "view", "client", "async_audit", "async_client", "async_upkeep"},
     "integrations": SHARED | {"model", "audit", "client", "async_client", "consentprofile"},
     "cli": SHARED | {"model", "usecases", "audit", "client", "integrations", "consentprofile"},
     "__main__": {"cli"},

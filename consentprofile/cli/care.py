@@ -10,6 +10,7 @@ from consentprofile.cli.capability import capability_command
 from consentprofile.cli.context import Account, Command, Context, json_option, pass_context, store_options
 from consentprofile.cli.importing import outcome_table
 from consentprofile.cli.output import count
+from consentprofile.cli.recovery import recover_command, recovery_command
 from consentprofile.cli.rotation import rotate_command, status_command
 
 
@@ -109,3 +110,5 @@ def new_command(context: Context) -> None:
 keys_command.add_command(capability_command)
 keys_command.add_command(keys_backup_command)
 keys_command.add_command(journal_command)
+keys_command.add_command(recovery_command)
+keys_command.add_command(recover_command)

@@ -196,11 +196,11 @@ class Passphrase(_Provider):
         if not all(low <= value <= high for value, (low, high) in zip(self._parameters, bounds, strict=True)):
             raise KeyUnavailable("the parameters of Argon2id are out of bounds; leave them out to use good ones")
 
-    def enroll(self) -> tuple[bytes, Parameters]:
-        """A secret stretched with a fresh salt; a short passphrase is refused."""
+    def enroll(self, minimum: int = MINIMUM_CHARACTERS) -> tuple[bytes, Parameters]:
+        """A secret stretched with a fresh salt; a passphrase of fewer characters is refused."""
         text = self._ask()
-        if len(text) < self.MINIMUM_CHARACTERS:
-            raise KeyUnavailable(f"the passphrase is too short: use at least {self.MINIMUM_CHARACTERS} characters")
+        if len(text) < minimum:
+            raise KeyUnavailable(f"the passphrase is too short: use at least {minimum} characters")
         parameters = Parameters(self.provider, random_bytes(16), *self._parameters)
         self._require_bounds(parameters)
         return self._stretch(text, parameters), parameters

@@ -63,6 +63,7 @@ class Operation(StrEnum):
     BACKED_UP = "backed-up"
     KEYS_ROTATED = "keys-rotated"
     EPOCH_CLOSED = "epoch-closed"
+    RECOVERY_COPIED = "recovery-copied"
     RESTORED = "restored"
     KEY_GONE = "key-gone"
     KEY_FOUND = "key-found"

@@ -27,7 +27,7 @@ def back_up(session: Session, target: Path) -> None:
     in the way, :class:`StoreFault` where it cannot be written; then nothing is left there.
     """
     session.keys.require_officer()
-    with _new_file(target, "data backup"):
+    with new_file(target, "data backup"):
         _leave(session, Operation.BACKED_UP)
         session.ground.copy_data(target)
 
@@ -38,7 +38,7 @@ def back_up_keyring(session: Session, target: Path) -> None:
     Raises :class:`InputError` where something is in the way, :class:`StoreFault` where it cannot be written.
     """
     session.keys.require_officer()
-    with _new_file(target, "keyring backup"), session.ground.writing():
+    with new_file(target, "keyring backup"), session.ground.writing():
         _leave(session, Operation.KEYRING_BACKED_UP)
         session.ground.copy_keyring(target)
 
@@ -63,12 +63,12 @@ def _leave(session: Session, operation: Operation) -> None:
 
 
 @contextmanager
-def _new_file(target: Path, what: str) -> Iterator[None]:
+def new_file(target: Path, what: str) -> Iterator[None]:
     """A new, empty file for the block to fill, which is gone again if the block fails."""
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        raise InputError("there is a file at the target already; a backup never overwrites one") from None
+        raise InputError("there is a file at the target already; it is never overwritten") from None
     except OSError as error:
         raise StoreFault(f"the {what} cannot be written: {error.strerror}") from None
     try:

@@ -25,7 +25,7 @@ PAGE: Final = 5_000
 
 SECONDS_AN_HOUR: Final = 3600
 
-_OF_COPIES: Final = (Operation.KEYRING_BACKED_UP, Operation.CAPABILITY_ISSUED)
+_OF_COPIES: Final = (Operation.KEYRING_BACKED_UP, Operation.CAPABILITY_ISSUED, Operation.RECOVERY_COPIED)
 
 _KEYS: Final = {
     "key-file": ("this key file", "every copy of this key file is destroyed, backups of it included"),
@@ -46,8 +46,8 @@ UNKNOWABLE: Final = (
 
 
 class KeyCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy that the log knows of, made in this epoch: a keyring backup (``what`` is ``"keyring-backup"``), or a
-    capability (``"capability"``) with its ``purpose`` and ``role``.
+    """A copy that the log knows of, made in this epoch: a keyring backup (``what`` is ``"keyring-backup"``), a recovery
+    copy of the key (``"recovery-copy"``), or a capability (``"capability"``) with its ``purpose`` and ``role``.
 
     ``leaf`` is the sequence of its leaf, ``hour`` aware UTC; ``horizon`` says until when it can bring back what.
     """
@@ -126,6 +126,12 @@ def _hour(leaf: Leaf) -> datetime:
 def _copy(leaf: Leaf) -> KeyCopy:
     if leaf.operation == Operation.KEYRING_BACKED_UP:
         what, horizon = "keyring-backup", "It brings back what is erased after it was made, until it is destroyed."
+    elif leaf.operation == Operation.RECOVERY_COPIED:
+        what, horizon = (
+            "recovery-copy",
+            "It is one more copy of the key: with its passphrase, and a copy of keys.db of this epoch, it brings back "
+            "what was erased after that was made, until it is destroyed.",
+        )
     else:
         what, horizon = (
             "capability",

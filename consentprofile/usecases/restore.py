@@ -22,8 +22,17 @@ from typing import Final
 
 import msgspec
 
+from consentprofile.crypto.capability import Capability
 from consentprofile.crypto.providers import KeyProvider
-from consentprofile.errors import BrokenLog, ConsentProfileError, InputError, RestoreRefused, UnreadableInput, WrongKey
+from consentprofile.errors import (
+    BeyondCapability,
+    BrokenLog,
+    ConsentProfileError,
+    InputError,
+    RestoreRefused,
+    UnreadableInput,
+    WrongKey,
+)
 from consentprofile.model.policy import Policy
 from consentprofile.store.ports import (
     DATA,
@@ -135,6 +144,8 @@ def restore(
     backup or one of another store, :class:`StoreBusy`, :class:`UnreadableInput`, :class:`StoreFault`. Cost: some
     5 microseconds a row and a leaf, and room for another copy of the store meanwhile.
     """
+    if isinstance(key, Capability):
+        raise BeyondCapability("a capability cannot restore: it needs the key of the store")
     if sources.data is None and sources.keyring is None and sources.journal is None:
         raise InputError("name what to restore from: a copy of the data or of the keyring, or a journal")
     say = progress or (lambda _: None)

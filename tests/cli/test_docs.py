@@ -74,6 +74,7 @@ def test_the_shared_options_are_documented_and_every_command_has_those_it_can_us
     alone = {
         "consentprofile policy check",
         "consentprofile keys new",
+        "consentprofile keys recover",
         "consentprofile demo",
         "consentprofile certificate verify",
         "consentprofile certificate show",

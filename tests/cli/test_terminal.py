@@ -99,3 +99,32 @@ def test_what_others_wrote_sets_no_colours_and_is_no_markup(shop: Shop) -> None:
     )
     assert "given" in said
     assert "[red]`m`[/red]" in shop.done("consent", "show", "a")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_recovery_copy_makes_the_key_file_again(shop: Shop) -> None:
+    secret = "correct horse battery staple"
+    line = Path("shop.key").read_text()
+    told = shop.run("keys", "recovery", "--out", "shop.recovery", stdin=f"{secret}\n{secret}\n")
+    assert told.exit_code == 0, told.output
+    assert "one more copy of the key" in told.stderr.replace("\n", " ")
+    assert secret not in told.output
+    Path("shop.key").unlink()
+    recover = ["keys", "recover", "shop.recovery", "--key-file", "shop.key"]
+    assert CliRunner().invoke(main, recover, input="something else\n").exit_code == 5
+    assert not Path("shop.key").exists()
+    assert CliRunner().invoke(main, recover, input=f"{secret}\n").exit_code == 0
+    assert Path("shop.key").read_text() == line
+    assert CliRunner().invoke(main, recover, input=f"{secret}\n").exit_code == 3
+
+
+@pytest.mark.usefixtures("terminal")
+def test_restore_shows_what_it_would_do_and_a_no_changes_nothing(shop: Shop) -> None:
+    shop.done("backup", "--out", "data.backup")
+    before = shop.leaves()
+    declined = shop.run("restore", "--data", "data.backup", stdin="n\n")
+    assert (declined.exit_code, "Nothing was changed." in declined.stderr) == (1, True)
+    assert "of dead keys, purged" in declined.stdout
+    assert shop.leaves() == before
+    assert shop.run("restore", "--data", "data.backup", stdin="y\n").exit_code == 0
+    assert shop.leaves() == before + 1

@@ -93,6 +93,9 @@ BEYOND: dict[str, Act] = {
     "Store.journal": lambda on: on.store.journal(),
     "Store.restore": lambda on: cp.Store.restore(on.new(), key=on.key, data=on.data, keyring=on.keyring),
     "Store.plan_restore": lambda on: cp.Store.plan_restore(on.new(), key=on.key, data=on.data, keyring=on.keyring),
+    "Store.write_recovery_copy": lambda on: on.store.write_recovery_copy(
+        on.new(), key=on.key, passphrase=cp.Passphrase("correct horse battery staple")
+    ),
     "Store.rotate_keys": lambda on: on.store.rotate_keys(cp.KeyFile(on.new())),
     "Store.resume_rotation": lambda on: on.store.resume_rotation(),
     "Store.issue_capability": lambda on: on.store.issue_capability(on.new(), "support", "support-agent"),
