@@ -115,7 +115,7 @@ class Blocks:
         ``more`` is asked after each ``unit`` packs of every run that is merged.
         """
         if self._tail_is_full():
-            return self.move_tail(self._shape.tail // 4)
+            return self.move_tail(max(1, self._shape.tail // 4))
         output = self._runs.next_merge()
         return 0 if output is None else self._runs.merge(output, transform, more, unit)
 

@@ -113,6 +113,15 @@ def test_steps_come_to_an_end_and_each_is_a_transaction(scene: Scene) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_a_full_tail_is_moved_however_small_a_part_of_it_is_moved_at_once(scene: Scene) -> None:
+    scene.give()
+    for number in range(SMALL.tail):
+        scene.store.record(event(id=f"e-{number}"))
+    assert compaction.compact(scene.store._session).moved >= 1
+    assert not compaction.is_due(scene.store._session)
+    assert len(scene.events() or []) == SMALL.tail
+
+
 def test_a_closed_store_goes_on_where_it_stopped(scene: Scene) -> None:
     busy(scene)
     before = seen(scene)
