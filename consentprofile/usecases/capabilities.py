@@ -59,7 +59,7 @@ def issue(
     who = parse_actor(actor)
     named = _named(session, purposes)
     _require_use(session, named, role)
-    _require_free(target)
+    _require_free(session, target)
     identity = random_bytes(ID_BYTES)
     enrolled = None if passphrase is None else passphrase.enroll()
     with session.ground.writing():
@@ -109,9 +109,11 @@ def _require_use(session: Session, purposes: Sequence[str], role: str) -> None:
             raise RoleNotAllowed(f"this role neither reads for the purpose {name!r} nor records; these do: {allowed}")
 
 
-def _require_free(target: Path) -> None:
+def _require_free(session: Session, target: Path) -> None:
     if os.path.lexists(target):
         raise InputError("there is a file at the target already; a capability never overwrites one")
+    if target.resolve().is_relative_to(session.ground.path.resolve()):
+        raise InputError("a capability must not lie in the store's directory: whoever takes one would have the other")
     if not target.absolute().parent.is_dir():
         raise InputError("the folder that the capability is to lie in is not there; make it first")
 

@@ -179,7 +179,7 @@ class _Merging:
         self._session = session
         self._few = few
         self._now = session.now()
-        self._names = {session.purpose_numbers[name]: name for name in session.purposes}
+        self._names = {number: name for name, number in session.purposes.items()}
         self._commitment = hashlib.sha256()
         self.merged = self.sealed = self.dropped = 0
 

@@ -234,8 +234,7 @@ def sealer(session: Session, now: int) -> Sealer:
 
 def rules(session: Session) -> Rules:
     """The policy in force."""
-    opened = {name: session.purpose_numbers[name] for name in session.purposes}
-    return Rules(session.policy, session.policy_number, session.projector, session.calendar, opened)
+    return Rules(session.policy, session.policy_number, session.projector, session.calendar, session.purposes)
 
 
 def accept(session: Session, event: Event, now: int) -> Accepted:

@@ -156,7 +156,7 @@ class Crew:
             str(session.ground.path.absolute()),
             store,
             {number: policy.text for number, policy in session.history.policies.items()},
-            {name: session.purpose_numbers[name] for name in session.purposes},
+            session.purposes,
             session.keys.hand_over(),
         )
         try:

@@ -95,9 +95,9 @@ class Session:
         self.purpose_numbers: Final = {name: number for number, name in self.purpose_names.items()}
         if not self.purpose_numbers.keys() >= self.policy.purposes.keys():
             raise CorruptRecord("the keyring does not have the purposes of the policy; restore keys.db")
-        names = tuple(self.policy.purposes)
-        self.purposes: Final = names if role is None else tuple(name for name in names if name in opened.purposes)
-        """The purposes that the keys at hand open, in the order of the policy."""
+        names = [name for name in self.policy.purposes if role is None or name in opened.purposes]
+        self.purposes: Final = {name: self.purpose_numbers[name] for name in names}
+        """The purposes that the keys at hand open, in the order of the policy, with their numbers."""
         # Asked of the ground each time: a fork gives it another keyring.
         self.terms_book: Final = TermsBook(self.history, self.projector, lambda: ground.keyring.all_terms())  # noqa: PLW0108
         self._codebooks: dict[int, Codebook] = {}

@@ -235,13 +235,17 @@ class Model:
 
     # ---- events ----------------------------------------------------------------------------------
 
-    def record(self, batch: Sequence[tuple[str, str, int, str | None, dict[str, str | int]]]) -> list[dict[str, str]]:
-        """Record (account, kind, second, id, fields) in one transaction; the outcomes of each by purpose."""
+    def record(
+        self,
+        batch: Sequence[tuple[str, str, int, str | None, dict[str, str | int]]],
+        purposes: Sequence[str] = PURPOSES,
+    ) -> list[dict[str, str]]:
+        """Record (account, kind, second, id, fields) in one transaction, for ``purposes``; the outcomes of each."""
         answers, taken = [], False
         for name, kind, at, given, fields in batch:
             self._nameless += 1
             said = {}
-            for purpose in PURPOSES:
+            for purpose in purposes:
                 said[purpose] = outcome = self._outcome(name, purpose, kind, at, fields)
                 if outcome == "recorded":
                     kept = tuple(sorted((key, value) for key, value in fields.items() if key in FIELDS[purpose]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.stateful.world import METHOD, REASON, Hand, World
+from tests.stateful.world import METHOD, REASON, SERVICES, Hand, World
 from tests.support.policies import NOTICE, PURPOSES, READERS, SUPERSEDED
 from tests.support.stores import DAY, moment
 
@@ -102,6 +102,21 @@ REFUSALS: Final = {
 """What the leaf of a refused read says: purpose and role, as far as the policy declares them."""
 
 
+BEYOND: Final[dict[str, dict[str, object]]] = {
+    "reading another purpose": {"do": "profile", "purpose": "marketing", "actor": "marketer:canary"},
+    "giving": {"do": "give", "purposes": ["support"], "notice": NOTICE, "method": METHOD},
+    "withdrawing": {"do": "withdraw", "purposes": ["support"]},
+    "asking what stands": {"do": "consents"},
+    "suppressing": {"do": "suppress", "reason": "quiet"},
+    "access": {"do": "access"},
+    "erasing": {"do": "erase"},
+    "retention": {"do": "retention"},
+    "verifying": {"do": "verify"},
+    "checking": {"do": "check"},
+}
+"""What a service cannot do with a capability."""
+
+
 class Laws(RuleBasedStateMachine):
     """What every machine can do, and what holds after each step."""
 
@@ -139,6 +154,25 @@ class Laws(RuleBasedStateMachine):
     @rule(hand=hands, account=accounts, purpose=one_purpose)
     def read(self, hand: Hand, account: str, purpose: str) -> None:
         self.world.read(hand, account, purpose)
+
+    @rule(account=accounts, purpose=st.sampled_from(SERVICES["agent"]))
+    def a_service_reads(self, account: str, purpose: str) -> None:
+        """What everybody sees who may see it."""
+        self.world.read("agent", account, purpose)
+
+    @rule(event=events())
+    def a_service_records(self, event: Given) -> None:
+        """For its purpose alone: the others never hear of it."""
+        told = self.world.answer("app", {"do": "record", "event": self.told(event)})
+        assert [told] == self.world.model.record([self.exact(event)], SERVICES["app"])
+
+    @rule(account=accounts, act=st.sampled_from(sorted(BEYOND)), role=st.sampled_from(sorted(SERVICES)))
+    def a_service_cannot(self, account: str, act: str, role: Literal["agent", "app"]) -> None:
+        """Whatever needs another key fails, and changes nothing; a refused reading has its leaf."""
+        command = {**BEYOND[act], "account": account, "accounts": [account]}
+        self.world.refused(role, command, "BeyondCapability")
+        if act == "reading another purpose":
+            self.world.model.refuse_read("marketing", "marketer")
 
     @rule(hand=hands, named=st.lists(accounts | st.just("canary-stranger"), min_size=1, max_size=3))
     def erase(self, hand: Hand, named: list[str]) -> None:

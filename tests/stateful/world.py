@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
+import consentprofile as cp
 from consentprofile.model.event import Recorded
 from consentprofile.model.profile import fold
 from tests.stateful.model import KEEP, YES, Kept, Model, iso, normal
@@ -20,8 +21,11 @@ from tests.support.peer import Peer
 from tests.support.policies import NOTICE, PURPOSES, READERS, small_policy
 from tests.support.stores import START, SetClock, StoreFactory, scratch
 
-Hand: TypeAlias = Literal["here", "there"]
-"""Who does it: this process, or the other one."""
+Hand: TypeAlias = Literal["here", "there", "agent", "app"]
+"""Who does it: this process, the other one, or a service that opened the store with a capability for this role."""
+
+SERVICES: Final = {"agent": ("support", "analytics"), "app": ("support",)}
+"""What the capability of each service opens."""
 
 CANARY: Final = "canary"
 """Stands in every account id, device, reason, method and refused value of these tests."""
@@ -58,6 +62,7 @@ class World:
         self.model = Model(START)
         self.store = factory().open(self.path, self.clock)
         self.peer_open = False
+        self._services: dict[str, cp.Store] = {}
         self._seen = 0
         self._granted: dict[str, str] = {}
         self._dead: set[str] = set()
@@ -68,6 +73,8 @@ class World:
         """Let somebody carry out a command."""
         if hand == "here":
             answer = execute(self.store, command)
+        elif hand in SERVICES:
+            answer = execute(self.service(hand), command)
         else:
             if not self.peer_open:
                 peer("second").open(self.path, factory().key_file, self.clock.second)
@@ -90,6 +97,17 @@ class World:
         assert said.get("error") == error, said
         assert CANARY not in str(said["message"]).lower(), said
         return said
+
+    def service(self, role: str) -> cp.Store:
+        """The store as a service has it, which gets its capability when it is first asked."""
+        if role not in self._services:
+            path = self.path.with_name(f"{self.path.name}-{role}.cap")
+            self.store.issue_capability(path, SERVICES[role], role)
+            for purpose in SERVICES[role]:
+                self.model.leaf("capability-issued", purpose, role)
+            key = cp.Capability(path)
+            self._services[role] = cp.Store.open(self.path, key=key, clock=self.clock, durability="relaxed")
+        return self._services[role]
 
     def crash(self, step: str, command: Mapping[str, object]) -> bool:
         """Let a new process begin the command and end at ``step``; whether it got there."""
@@ -165,10 +183,11 @@ class World:
 
     def gone(self, account: str, purposes: Sequence[str]) -> None:
         """Nobody sees anything any more."""
-        hands: tuple[Hand, Hand] = ("here", "there")
+        hands: tuple[Hand, ...] = ("here", "there", "agent") if "agent" in self._services else ("here", "there")
         for hand in hands:
             for purpose in purposes:
-                self.read(hand, account, purpose)
+                if purpose in SERVICES.get(hand, PURPOSES):
+                    self.read(hand, account, purpose)
                 assert self.model.compartment(account, purpose).state_at(self.model.now) not in YES
 
     def access(self, hand: Hand, account: str) -> None:
@@ -258,6 +277,8 @@ class World:
     def close(self) -> None:
         """Close the store everywhere."""
         self.close_peer()
+        for service in self._services.values():
+            service.close()
         self.store.close()
 
 

@@ -18,6 +18,10 @@ def store(path: Path) -> None:
     assert_type(opened, cp.Store)
     cp.Store.open(path, key=key, durability="sometimes")  # type: ignore[arg-type]
     cp.Store.open(path, key="secret")  # type: ignore[arg-type]
+    service = cp.Capability(path / "support.cap", passphrase=cp.Passphrase(lambda: "asked"))
+    assert_type(cp.Store.open(path, key=service), cp.Store)
+    assert_type(opened.issue_capability("support.cap", ["support"], "app"), cp.IssuedCapability)
+    cp.Capability(path / "support.cap", passphrase="typed")  # type: ignore[arg-type]
     cp.Store.open(path)  # type: ignore[call-arg]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str, cp.Passphrase | None, type[c
     "a file that is there": (("support",), "app", "key", None, cp.InputError),
     "a link to nothing": (("support",), "app", "link", None, cp.InputError),
     "a folder that is not there": (("support",), "app", "nowhere/cap", None, cp.InputError),
+    "in the store's directory": (("support",), "app", "store/cap", None, cp.InputError),
     "a short passphrase": (("support",), "app", "cap", cp.Passphrase("hunter2hunt"), cp.KeyUnavailable),
 }
 
@@ -383,6 +385,21 @@ def test_no_epoch_begins_with_a_capability(scene: Scene) -> None:
     with pytest.raises(cp.KeyUnavailable):
         scene.store.rotate_keys(key)
     assert scene.leaves() == before
+
+
+def test_an_asynchronous_service_opens_what_it_holds(scene: Scene) -> None:
+    async def read() -> cp.Profile | None:
+        async with await cp.AsyncStore.open(scene.folder / "store", key=key, clock=scene.clock) as store:
+            with pytest.raises(cp.BeyondCapability):
+                await store.erase(ACCOUNT)
+            with pytest.raises(cp.BeyondCapability):
+                await store.issue_capability(scene.folder / "another", "support", "support-agent")
+            async with store.view("support", AGENT) as view:
+                return await view.profile(ACCOUNT)
+
+    scene.give()
+    key = issue(scene)
+    assert asyncio.run(read()) == scene.profile()
 
 
 def test_the_store_is_open_to_a_service_under_its_policy_only(scene: Scene, service: cp.Store) -> None:

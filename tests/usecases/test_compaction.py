@@ -83,7 +83,8 @@ def test_everything_is_read_as_before_from_one_block_a_compartment(scene: Scene)
     assert scene.store.check().findings == ()
 
 
-def test_a_leaf_tells_what_was_sealed_anew_and_no_more(scene: Scene) -> None:
+def test_a_leaf_tells_what_was_sealed_anew_and_no_more(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "SLICE_SECONDS", 60)  # one slice, however busy the machine is
     busy(scene)
     compaction.compact(scene.store._session, everything=True)
     (leaf,) = [leaf for leaf in scene.leaves() if leaf.operation == "compacted"]
