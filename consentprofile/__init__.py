@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from consentprofile.audit import Audit, Certificate, Statement, open_certificate, reference_matches
-from consentprofile.care import recover_key
+from consentprofile.care import examine, recover_key
 from consentprofile.client import Store
 from consentprofile.crypto.capability import Capability
 from consentprofile.crypto.providers import EnvKey, KeyFile, KeyProvider, Passphrase, new_key_text
@@ -67,10 +67,12 @@ from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.check import Finding, Report
 from consentprofile.usecases.compaction import Compacted
 from consentprofile.usecases.declared_files import load_policy
+from consentprofile.usecases.doctor import Diagnosis
 from consentprofile.usecases.erasure import ErasurePlan
 from consentprofile.usecases.expiry import Expiry
 from consentprofile.usecases.importing import Imported
 from consentprofile.usecases.key_status import KeyCopy, KeyStatus
+from consentprofile.usecases.places import Symptom
 from consentprofile.usecases.policies import PlannedChange, PolicyPlan
 from consentprofile.usecases.proving import Exported
 from consentprofile.usecases.reading import StoredEvent
@@ -110,6 +112,7 @@ __all__ = [
     "Decision",
     "DestroyedKey",
     "DestructionStopped",
+    "Diagnosis",
     "Entry",
     "EnvKey",
     "ErasurePlan",
@@ -175,6 +178,7 @@ __all__ = [
     "StoreNotFound",
     "StoredEvent",
     "Summary",
+    "Symptom",
     "Trace",
     "UndeclaredPurpose",
     "UnreadableInput",
@@ -184,6 +188,7 @@ __all__ = [
     "View",
     "WrongKey",
     "__version__",
+    "examine",
     "load_policy",
     "new_key_text",
     "open_certificate",

@@ -14,6 +14,7 @@ from consentprofile.care import DEFAULT_WAIT, Care
 from consentprofile.consenting import PathLike
 from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.policy import Policy
+from consentprofile.usecases.doctor import Diagnosis
 from consentprofile.usecases.restore import Restored
 from consentprofile.usecases.session import Clock, system_clock
 
@@ -38,6 +39,10 @@ class AsyncCare:
     async def write_recovery_copy(self, target: PathLike, *, key: KeyProvider, passphrase: Passphrase) -> None:
         """As :meth:`Store.write_recovery_copy`."""
         await run(lambda: self._store.write_recovery_copy(target, key=key, passphrase=passphrase))
+
+    async def doctor(self, *, key_file: PathLike | None = None) -> Diagnosis:
+        """As :meth:`Store.doctor`."""
+        return await run(lambda: self._store.doctor(key_file=key_file))
 
     @classmethod
     async def restore(

@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "statistics": ("care", "How often recording took an event, and why not."),
     "compact": ("upkeep", "Bring together what was recorded a little at a time."),
     "check": ("care", "Open and compare everything in the store."),
+    "doctor": ("doctor", "Look at what the store stands on: files, modes, clock, backups."),
     "backup": ("backup", "Copy the data, while other programs go on."),
     "restore": ("restore", "Restore the store from copies of its data or its keyring."),
     "keys": ("care", "Make a key, or move to a new one; issue capabilities; back the keyring up."),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from consentprofile.store.journal import JOURNAL
+from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER
+
 KEYS: Final = "keys.db"
 """The keyring."""
 
@@ -15,3 +18,18 @@ WHOLE: Final = "restoring"
 
 PART: Final = "restoring.part"
 """A directory: files that a restore is still at work on."""
+
+FILES: Final = (
+    KEYS,
+    KEYS + "-journal",
+    DATA,
+    DATA + "-wal",
+    DATA + "-shm",
+    JOURNAL,
+    ALIVE,
+    WRITER,
+    GATE,
+    TURN,
+    GATE_TURN,
+)
+"""Every file that may lie in a store's directory."""

@@ -22,10 +22,11 @@ from consentprofile.store.keyring import (
 )
 from consentprofile.store.keyring_file import KeyringFile, state_of_keyring
 from consentprofile.store.log import Head, StoredLeaf
+from consentprofile.store.names import FILES, PART, WHOLE
 from consentprofile.store.packs import Packed as SealedBlock
 from consentprofile.store.pending import POLICY, Work
 from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
-from consentprofile.store.settling import Observe, nobody_watches
+from consentprofile.store.settling import Observe, is_unsettled, nobody_watches
 from consentprofile.store.staging import Staging
 from consentprofile.store.tables import StoredRelease
 
@@ -36,12 +37,15 @@ __all__ = [
     "DATA",
     "EVIDENCE",
     "EVIDENCE_PLACE",
+    "FILES",
     "FIRST_PURPOSE_PLACE",
     "JOURNAL",
     "KEYS",
+    "PART",
     "POLICY",
     "TABLES",
     "TRAIL",
+    "WHOLE",
     "Blocks",
     "Destruction",
     "Durability",
@@ -66,6 +70,7 @@ __all__ = [
     "decode_counts",
     "destroyed",
     "encode_destruction",
+    "is_unsettled",
     "nobody_watches",
     "place_of",
     "read_journal",

@@ -50,6 +50,7 @@ ALLOWED: dict[str, Act] = {
     "Store.policy": lambda on: on.store.policy,
     "Store.statistics": lambda on: on.store.statistics(),
     "Store.key_status": lambda on: on.store.key_status(),
+    "Store.doctor": lambda on: on.store.doctor(),
     "Store.view": lambda on: on.store.view("support", AGENT).__enter__(),
     "Store.audit": lambda on: on.store.audit,
     "Store.upkeep": lambda on: on.store.upkeep,
