@@ -358,6 +358,24 @@ class AsyncStore(AsyncCare):
         told = call.telling(progress)
         return await call.run(lambda: self._store.rotate_keys(key, progress=told))
 
+    @classmethod
+    async def retag(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        new_key: KeyProvider | None = None,
+        clock: Clock = system_clock,
+        wait: float = DEFAULT_WAIT,
+        progress: rotation.Progress | None = None,
+    ) -> rotation.Rotated | None:
+        """As :meth:`Store.retag`."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(
+            lambda: Store.retag(path, key=key, new_key=new_key, clock=clock, wait=wait, progress=told)
+        )
+
     async def resume_rotation(self, *, progress: rotation.Progress | None = None) -> rotation.Rotated | None:
         """As :meth:`Store.resume_rotation`."""
         call = Call()

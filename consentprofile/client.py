@@ -33,6 +33,7 @@ from consentprofile.usecases import (
     policies,
     reading,
     recording,
+    retagging,
     rotation,
     session,
 )
@@ -308,6 +309,26 @@ class Store(Care):
         secret in force or while a rotation is unfinished, :class:`KeyUnavailable`; then nothing was changed.
         """
         return self._signed(rotation.rotate(self._session, key, progress=progress))
+
+    @classmethod
+    def retag(
+        cls,
+        path: PathLike,
+        *,
+        key: KeyProvider,
+        new_key: KeyProvider | None = None,
+        clock: Clock = system_clock,
+        wait: float = DEFAULT_WAIT,
+        progress: rotation.Progress | None = None,
+    ) -> rotation.Rotated | None:
+        """Rotate the keys of the store at ``path`` to ``new_key``, and give every account a new tag.
+
+        For when it must end, too, that an old capability tells who is in the store. Nobody may have the store open
+        meanwhile (:class:`StoreBusy`). Interrupted, the store opens no more until this is carried to its end: with
+        ``key`` the new one, and no ``new_key``; None where there is nothing to carry on. Raises as :meth:`rotate_keys`,
+        and :class:`CorruptRecord` where the id of an account does not open.
+        """
+        return retagging.retag(Path(path), key, new_key, clock, wait=wait, progress=progress)
 
     def resume_rotation(self, *, progress: rotation.Progress | None = None) -> rotation.Rotated | None:
         """Carry an unfinished rotation to its end; None where there is none."""

@@ -206,7 +206,7 @@ OF_RESTORES: Final = {"restored", "key-gone", "key-found", "lineage-begun"}
 
 FACTS: Final = {"key-id": "key id", "reference": "reference", "commitment": "commitment", "events": "events",
                 "merged": "merged",
-                "capability": "id of the capability", "epoch": "epoch",
+                "capability": "id of the capability", "epoch": "epoch", "retagged": "retagged",
                 "blocks": "blocks", "release": "release", "specification": "specification"}  # fmt: skip
 
 

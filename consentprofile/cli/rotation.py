@@ -26,10 +26,20 @@ NEW_KEY_CHOICES = "--new-key-file FILE, --new-key-env VARIABLE or --new-passphra
 @click.option(
     "--resume", is_flag=True, help="Finish a rotation that was interrupted; the store is opened by its new key."
 )
+@click.option(
+    "--retag",
+    is_flag=True,
+    help="Give every account a new tag, too, while nobody has the store open: old capabilities find nobody then.",
+)
 @store_options
 @pass_context
 def rotate_command(
-    context: Context, new_key_file: Path | None, new_key_env: str | None, new_passphrase: bool, resume: bool
+    context: Context,
+    new_key_file: Path | None,
+    new_key_env: str | None,
+    new_passphrase: bool,
+    resume: bool,
+    retag: bool,
 ) -> None:
     """Move the store to a new key: the old one, and every capability issued under it, opens nothing any more.
 
@@ -41,8 +51,14 @@ def rotate_command(
     new = _new_key(out, new_key_file, new_key_env, new_passphrase)
     if (new is None) is not resume:
         raise Misuse(f"name one new key, {NEW_KEY_CHOICES}; or --resume, which takes none")
-    with context.open() as store, out.progress("Wrapping keys anew") as tell:
-        done = store.resume_rotation(progress=tell) if new is None else store.rotate_keys(new, progress=tell)
+    with out.progress("Wrapping keys anew") as tell:
+        if retag:
+            done = cp.Store.retag(
+                context.store_path, key=context.key(), new_key=new, clock=context.clock, progress=tell
+            )
+        else:
+            with context.open() as store:
+                done = store.resume_rotation(progress=tell) if new is None else store.rotate_keys(new, progress=tell)
     out.document({"rotation": done})
     if done is None:
         out.line("No rotation is unfinished.")

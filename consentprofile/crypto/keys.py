@@ -35,6 +35,9 @@ PURPOSE: Final = "purpose:"
 FORMER: Final = "former:"
 """What the names of keys of the epoch before begin with, while something is still wrapped by them."""
 
+FORMER_INDEX: Final = f"{FORMER}{INDEX}:"
+"""What the names of former index keys begin with; the number of the last epoch of each follows."""
+
 _OF_EVERY_EPOCH: Final = frozenset({INDEX, SIGNING, OFFICER, IMPORT})
 _LASTING: Final = frozenset({INDEX, SIGNING, IMPORT})
 """Keys that rotation wraps anew and leaves as they are: of tags, of the log, of importers' ids."""
@@ -117,6 +120,9 @@ class EpochKeys:
         self.epoch = epoch
         self._bytes = dict(keys)
         self.index = IndexKey(keys[INDEX])
+        former = sorted((name for name in keys if name.startswith(FORMER_INDEX)), key=_epoch_of_index, reverse=True)
+        self.former_indexes = tuple(IndexKey(keys[name]) for name in former)
+        """Index keys that came before this one, the newest first, where anybody is still found under their tags."""
         self.imports = ImportKey(keys[IMPORT]) if IMPORT in keys else None
         self.signing = SigningKey(keys[SIGNING]) if SIGNING in keys else None
         self.officer = self._sealing(OFFICER) if OFFICER in keys else None
@@ -178,14 +184,17 @@ class EpochKeys:
         """Whether keys of the epoch before are held, too."""
         return isinstance(self.officer, SuccessorKey)
 
-    def hand_on(self) -> dict[str, bytes]:
+    def hand_on(self, *, retag: bool = False) -> dict[str, bytes]:
         """The bytes of the keys of the next epoch, by name.
 
         Those of tags, log and importers as they are; a new one in the place of each other, and the former beside it.
+        To ``retag``, the index key is such another one, too.
         """
         later: dict[str, bytes] = {}
         for name, key in self._bytes.items():
-            if name in _LASTING:
+            if name == INDEX and retag:
+                later[name], later[f"{FORMER_INDEX}{self.epoch}"] = random_bytes(KEY_BYTES), key
+            elif lasts(name):
                 later[name] = key
             elif not name.startswith(FORMER):
                 later[name], later[FORMER + name] = random_bytes(KEY_BYTES), key
@@ -197,7 +206,8 @@ class EpochKeys:
 
     def forget_former(self) -> None:
         """Put down the keys of the epoch before."""
-        self._hold(self.epoch, {name: key for name, key in self._bytes.items() if not name.startswith(FORMER)})
+        kept = {name: key for name, key in self._bytes.items() if lasts(name) or not name.startswith(FORMER)}
+        self._hold(self.epoch, kept)
 
     def renew(self, slot: Slot, *, purpose: str = "", terms: bytes = b"") -> Slot | None:
         """The slot with the same key, wrapped by a key of this epoch where one of the epoch before wrapped it.
@@ -295,6 +305,18 @@ class EpochKeys:
 
     def _of_record(self, record: RecordType, number: int, purpose: str, *, before: int = 0) -> bytes:
         return self.binding.associate(record, number, self.epoch - before, purpose=purpose)
+
+
+def lasts(name: str) -> bool:
+    """Whether the key with this name is the same in the next epoch."""
+    return name in _LASTING or name.startswith(FORMER_INDEX)
+
+
+def _epoch_of_index(name: str) -> int:
+    try:
+        return int(name.removeprefix(FORMER_INDEX))
+    except ValueError:
+        raise CorruptRecord("the keyring names a key as none is named; restore keys.db") from None
 
 
 # ---- the root and its epoch ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from consentprofile.crypto.keys import FORMER
+from consentprofile.crypto.keys import FORMER, FORMER_INDEX, lasts
 from consentprofile.errors import CorruptRecord, UnsupportedEnvironment
 from consentprofile.store.keyring import Epoch, Keyring
 
@@ -19,6 +19,11 @@ _OUTLOOK: Final = (
     "SELECT epoch, changes, EXISTS (SELECT 1 FROM pending), (SELECT ifnull(max(number), 0) FROM accepted_policy) "
     "FROM keyring"
 )
+_LEFT: Final = """
+SELECT EXISTS (
+    SELECT 1 FROM (SELECT tag FROM directory UNION SELECT tag FROM suppression) AS known
+    WHERE NOT EXISTS (SELECT 1 FROM directory WHERE tag = known.tag AND place = 0)
+)"""
 _EXCHANGE: Final = "UPDATE slot SET record = ?3 WHERE number = ?1 AND record = ?2"
 
 
@@ -64,10 +69,22 @@ class Epochs:
         """
         return self._db.executemany(_EXCHANGE, records).rowcount if records else 0
 
-    def close_before(self) -> None:
+    def is_retagging(self) -> bool:
+        """Whether accounts are still to be moved to tags under the index key in force."""
+        before = self.before()
+        if before is None:
+            return False
+        query = "SELECT EXISTS (SELECT 1 FROM epoch_key JOIN keyring USING (epoch) WHERE name = ?)"
+        return bool(self._db.execute(query, (f"{FORMER_INDEX}{before.number}",)).fetchone()[0])
+
+    def is_anybody_left(self) -> bool:
+        """Whether the keyring has anything of an account that has no account key, and so no id that could be opened."""
+        return bool(self._db.execute(_LEFT).fetchone()[0])
+
+    def close_before(self, *, keep_indexes: bool = True) -> None:
         """Let the epoch before go, and the keys of it that the one in force has wrapped. See :meth:`emptying`."""
         epoch = self._keyring.epoch(self._keyring.identity()[1])
-        kept = [key for key in epoch.wrapped if not key.name.startswith(FORMER)]
+        kept = [key for key in epoch.wrapped if not key.name.startswith(FORMER) or (keep_indexes and lasts(key.name))]
         self._db.execute("DELETE FROM epoch_key")
         self._db.execute("DELETE FROM epoch")
         self._db.execute("INSERT INTO epoch VALUES (?, ?, ?)", epoch[:3])

@@ -195,6 +195,15 @@ class Files:
             lock.close()
         self._open()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the alive lock alone: no other process has the store open. Raises :class:`StoreBusy`."""
+        try:
+            self._alive.acquire()
+            yield
+        finally:
+            self._alive.acquire(shared=True)
+
     @property
     def alive_descriptor(self) -> int:
         """The descriptor of the alive lock, for a process that works for this one and may outlive it: nobody replaces

@@ -144,6 +144,12 @@ class Keyring:
                 raise CorruptRecord("the keyring names a policy that this store never accepted; restore keys.db")
         return {number: digest for number, digest, _ in found}
 
+    def reseal_policies(self, former: IndexKey, index: IndexKey) -> None:
+        """Seal the accepted policies anew. Raises :class:`CorruptRecord` for one nobody accepted."""
+        for number, digest in self.accepted(former).items():
+            query = "UPDATE accepted_policy SET seal = ? WHERE number = ?"
+            self._db.execute(query, (index.policy(number, digest), number))
+
     def anchors(self) -> list[tuple[int, bytes]]:
         """The (size, root) of the newest head that was signed, if any was."""
         return self._db.execute("SELECT size, root FROM anchor").fetchall()
@@ -289,6 +295,15 @@ class Keyring:
             self._db.execute("INSERT INTO directory (tag, place, slot) VALUES (?, ?, ?)", (tag, place, number))
         except sqlite3.IntegrityError:
             raise CorruptRecord("the keyring's directory names this slot already; restore keys.db") from None
+
+    def is_known(self, tag: bytes) -> bool:
+        """Whether there is anything of an account: a slot, or a suppression."""
+        query = "SELECT 1 FROM directory WHERE tag = ?1 UNION ALL SELECT 1 FROM suppression WHERE tag = ?1 LIMIT 1"
+        return self._db.execute(query, (tag,)).fetchone() is not None
+
+    def enter_as(self, former: bytes, tag: bytes) -> None:
+        """Say in the directory that the slots of ``former`` are now those of ``tag``, which has none."""
+        self._db.execute("UPDATE directory SET tag = ? WHERE tag = ?", (tag, former))
 
     def vacate(self, tag: bytes, place: int, slot: Slot) -> None:
         """Take an emptied slot out of the directory, so that it belongs to nobody and can be used again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.slots import Slot
 from consentprofile.model.consent import IN_FORCE, Consent
-from consentprofile.model.ids import parse_actor
+from consentprofile.model.ids import normalize_account, parse_actor
 from consentprofile.model.profile import Profile, dedupe, fold
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE
@@ -18,6 +18,7 @@ from consentprofile.usecases import tracing
 from consentprofile.usecases.consent import consents
 from consentprofile.usecases.reading import StoredEvent, open_all_blocks, public_event, rules_for
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tags import find
 from consentprofile.usecases.tracing import Trace
 
 
@@ -64,7 +65,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
             if place >= FIRST_PURPOSE_PLACE and slot.key_held
         }
         known, trail = _account(session, slots.get(ACCOUNT_PLACE))
-        suppressed = ground.keyring.reasons(tag, session.keys.index)
+        suppressed = ground.keyring.reasons(*find(session, ground.keyring, normalize_account(account)))
     return Held(
         account=known,
         controller=session.policy.controller.name,

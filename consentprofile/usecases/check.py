@@ -228,8 +228,10 @@ def _directory(session: Session) -> list[Finding]:
 def _suppressions(session: Session) -> Iterator[Finding]:
     with session.ground.files.reading():
         found = session.ground.keyring.suppressions()
+    indexes = (session.keys.index, *session.keys.former_indexes)
     broken = sum(
-        not hmac.compare_digest(seal, session.keys.index.suppression(tag, reason)) for tag, reason, seal in found
+        not any(hmac.compare_digest(seal, index.suppression(tag, reason)) for index in indexes)
+        for tag, reason, seal in found
     )
     if broken:
         yield Finding(what=f"{broken} suppressions were not written by this store", where="suppression")

@@ -25,6 +25,7 @@ from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evide
 from consentprofile.usecases.certificates import IssuedCertificate, certify
 from consentprofile.usecases.held_terms import SECONDS_A_DAY
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tags import bring, find
 
 MAXIMUM_METHOD: Final = 256
 
@@ -92,7 +93,7 @@ def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = 
             changes = Changes(session, now)
             accounts: dict[bytes, AccountKeys] = {}
             for decision in judged:
-                tag = session.keys.index.account(decision.normalized)
+                tag = bring(session, keyring, decision.normalized)
                 account = accounts.get(tag)
                 if account is None:
                     account = accounts[tag] = AccountKeys(session, keyring, tag)
@@ -289,7 +290,7 @@ def consents(session: Session, account: str, *, role: str = "app") -> dict[str, 
     evidence is still here, until its own lifetime is over. Raises :class:`InvalidAccount`.
     """
     session.keys.require_officer()
-    tag = session.tag(account)
+    normalized = normalize_account(account)
     with session.ground.writing():
         now = session.now()
         changes = Changes(session, now)
@@ -298,7 +299,7 @@ def consents(session: Session, account: str, *, role: str = "app") -> dict[str, 
             session.ground.log.append(changes.leaves, session.policy.digest)
     with session.ground.files.reading():
         keyring = session.ground.keyring
-        keys = AccountKeys(session, keyring, tag)
+        keys = AccountKeys(session, keyring, find(session, keyring, normalized).tag)
         entries: list[_StoredEntry] = []
         slot = keys.slots.get(EVIDENCE_PLACE)
         if slot is not None:

@@ -25,7 +25,7 @@ from consentprofile.crypto.providers import KeyProvider, decode_parameters, enco
 from consentprofile.crypto.slots import Slot, SlotKind
 from consentprofile.errors import CorruptRecord, InputError, KeyUnavailable, StoreFault
 from consentprofile.store.ports import Epoch, Keyring, StoredRelease, Work
-from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.tlog.leaf import Draft, Fact, Operation
 from consentprofile.usecases.actor_book import renew_entry
 from consentprofile.usecases.session import Session
 
@@ -38,6 +38,7 @@ ENTRIES: Final = 150
 """Entries of the actor book that are sealed anew at once."""
 
 EPOCH: Final = "epoch"
+RETAGGED: Final = "retagged"
 
 Progress = Callable[[int, int], None]
 """Told how much is done, of how much: slots and leaves together."""
@@ -63,7 +64,7 @@ def rotate(session: Session, key: KeyProvider, *, progress: Progress | None = No
     rotation is unfinished, :class:`KeyUnavailable`, :class:`BeyondCapability`; then nothing has changed. Cost: about 20
     microseconds for each slot and each entry of the actor book.
     """
-    _begin(session, key)
+    begin(session, key)
     done = resume(session, progress=progress)
     if done is None:
         raise StoreFault("another process has finished this rotation")
@@ -81,17 +82,18 @@ def resume(session: Session, *, progress: Progress | None = None) -> Rotated | N
             return None
     if not session.keys.is_rotating:
         raise CorruptRecord("the keyring has lost the keys that are to be replaced; restore keys.db")
-    slices = _Slices(session, progress)
+    slices = Slices(session, progress)
     slices.wrap_keys()
     slices.seal_entries()
-    _close(session)
+    close(session)
     return slices.done()
 
 
 # ---- the new epoch ----------------------------------------------------------------------------------
 
 
-def _begin(session: Session, key: KeyProvider) -> None:
+def begin(session: Session, key: KeyProvider, *, retag: bool = False) -> None:
+    """Put a new epoch in force, whose keys the session holds from then on. Raises as :func:`rotate`."""
     ground = session.ground
     session.keys.require_officer()
     with ground.files.reading():
@@ -111,10 +113,13 @@ def _begin(session: Session, key: KeyProvider) -> None:
             later.clear()
             if keyring.identity()[1] != number:
                 raise InputError("the keys were rotated meanwhile; nothing was changed by this call")
-            wrapped = keys.wrap_epoch(root, store, number + 1, session.keys.hand_on())
+            wrapped = keys.wrap_epoch(root, store, number + 1, session.keys.hand_on(retag=retag))
             later.append(keys.open_epoch(root, check, store, number + 1, wrapped))
             ground.epochs.begin(Epoch(number + 1, encode_parameters(parameters), check, wrapped))
-            leaf = Draft(Operation.KEYS_ROTATED, session.now(), "", "officer", ((EPOCH, number + 1),))
+            if retag:
+                keyring.reseal_policies(session.keys.index, later[0].index)
+            facts: tuple[Fact, ...] = ((EPOCH, number + 1), (RETAGGED, 1)) if retag else ((EPOCH, number + 1),)
+            leaf = Draft(Operation.KEYS_ROTATED, session.now(), "", "officer", facts)
             return Work(session.policy.digest, (leaf,))
 
         try:
@@ -150,7 +155,7 @@ def _require_new(secret: bytes, store: bytes, former: Epoch) -> None:
 # ---- slice by slice ---------------------------------------------------------------------------------
 
 
-class _Slices:
+class Slices:
     """What is wrapped and sealed anew on the way from one epoch to the next.
 
     Only what was there when it began: what comes later, comes under the new keys.
@@ -293,7 +298,7 @@ def _renew_ledger(held: EpochKeys, number: int, sealed: bytes) -> bytes | None:
 # ---- the epoch before goes --------------------------------------------------------------------------
 
 
-def _close(session: Session) -> None:
+def close(session: Session, *, keep_indexes: bool = True) -> None:
     """Let the epoch before go: nothing is wrapped or sealed by its keys, and none of them is left in the file."""
     ground = session.ground
     with ground.writing(), ground.epochs.emptying():
@@ -302,7 +307,7 @@ def _close(session: Session) -> None:
             before = ground.epochs.before()
             if before is None:
                 return Work(session.policy.digest)  # somebody else was quicker
-            ground.epochs.close_before()
+            ground.epochs.close_before(keep_indexes=keep_indexes)
             leaf = Draft(Operation.EPOCH_CLOSED, session.now(), "", "officer", ((EPOCH, before.number),))
             return Work(session.policy.digest, (leaf,))
 

@@ -244,8 +244,10 @@ def create(path: Path, policy: Policy, key: KeyProvider, clock: Clock, *, origin
     create_directory(path, establish)
 
 
-def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, durability: Durability) -> Session:
-    """Open a store, with its key or with a capability.
+def open_session(
+    path: Path, key: KeyProvider, clock: Clock, *, wait: float, durability: Durability, retagging: bool = False
+) -> Session:
+    """Open a store, with its key or with a capability; while accounts get new tags, only to go on with that.
 
     Raises :class:`WrongKey`, :class:`KeysRotated`, :class:`StoreNotFound`, :class:`NewerFormat`,
     :class:`CorruptRecord`.
@@ -264,6 +266,11 @@ def open_session(path: Path, key: KeyProvider, clock: Clock, *, wait: float, dur
             role, opened = None, _open_epoch(ground, store, epoch, key.recall(decode_parameters(epoch.provider)))
         with ground.writing():
             pass  # finishes what a crash left pending
+        if ground.epochs.is_retagging() and not retagging:
+            raise KeysRotated(
+                "the accounts of this store are getting new tags; finish it with `consentprofile keys rotate --resume "
+                "--retag`"
+            )
         ground.epoch = number
         return Session(ground, opened, clock, role=role)
     except BaseException:

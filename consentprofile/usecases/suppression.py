@@ -14,6 +14,7 @@ from consentprofile.store.ports import TRAIL, Keyring, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tags import bring
 from consentprofile.usecases.tracing import commitment, trail_entry
 
 
@@ -33,7 +34,6 @@ def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool)
     if reason not in (session.history.reasons if lift else session.policy.suppressions):
         raise InvalidDecision("the policy declares no such reason; `policy show` lists the reasons for suppression")
     normalized = normalize_account(account)
-    tag = session.keys.index.account(normalized)
     operation = Operation.SUPPRESSION_LIFTED if lift else Operation.SUPPRESSED
     with session.ground.writing():
         now = session.now()
@@ -41,6 +41,7 @@ def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool)
 
         def change(keyring: Keyring) -> Work:
             changes = Changes(session, now)
+            tag = bring(session, keyring, normalized)
             noted = reason in keyring.reasons(tag, session.keys.index)
             if noted is not lift:
                 return changes.work()

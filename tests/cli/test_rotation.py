@@ -44,6 +44,14 @@ def test_nothing_is_to_be_resumed(shop: Shop) -> None:
     assert shop.answer("keys", "rotate", "--resume") == {"rotation": None}
 
 
+def test_accounts_get_new_tags_and_are_found(shop: Shop) -> None:
+    answer = shop.answer("keys", "rotate", "--retag", "--new-key-file", "new.key")
+    assert answer["rotation"] == {"epoch": 2, "keys": 7, "entries": 0, "damaged": 0}
+    assert run("profile", ACCOUNT, "--purpose", "marketing", "--actor", "marketer:5").exit_code == 0
+    assert run("check").exit_code == 0
+    assert run("keys", "rotate", "--retag", "--resume").stdout == "No rotation is unfinished.\n"
+
+
 WRONG: Final = {
     "no key": (),
     "a key to resume with": ("--resume", "--new-key-file", "new.key"),

@@ -359,7 +359,7 @@ def test_what_a_service_wrote_into_the_actor_book_outlives_a_rotation(scene: Sce
 def test_none_is_issued_while_a_rotation_is_unfinished(scene: Scene) -> None:
     """It would hold the new keys, and meet slots that the former ones still wrap."""
     scene.give()
-    rotation._begin(scene.store._session, cp.KeyFile(scene.folder / "second key"))
+    rotation.begin(scene.store._session, cp.KeyFile(scene.folder / "second key"))
     with pytest.raises(cp.InputError, match="unfinished"):
         issue(scene)
     assert not (scene.folder / "cap").exists()

@@ -98,6 +98,7 @@ BEYOND: dict[str, Act] = {
         on.new(), key=on.key, passphrase=cp.Passphrase("correct horse battery staple")
     ),
     "Store.rotate_keys": lambda on: on.store.rotate_keys(cp.KeyFile(on.new())),
+    "Store.retag": lambda on: cp.Store.retag(on.path, key=on.key),
     "Store.resume_rotation": lambda on: on.store.resume_rotation(),
     "Store.issue_capability": lambda on: on.store.issue_capability(on.new(), "support", "support-agent"),
     "Audit.public_key": lambda on: on.store.audit.public_key,

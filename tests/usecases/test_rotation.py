@@ -461,10 +461,10 @@ def test_a_slot_that_changes_between_being_read_and_written_keeps_its_change(
 ) -> None:
     """Others, and other threads of the same store, change slots that are about to be written."""
     clock = SetClock()
-    write = rotation._Slices._write
+    write = rotation.Slices._write
     done: list[bool] = []
 
-    def change_first(slices: rotation._Slices, renewed: object) -> None:
+    def change_first(slices: rotation.Slices, renewed: object) -> None:
         if not done:
             done.append(True)
             clock.second += 60
@@ -474,7 +474,7 @@ def test_a_slot_that_changes_between_being_read_and_written_keeps_its_change(
         write(slices, renewed)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rotation, "SLOTS", 1_000)
-    monkeypatch.setattr(rotation._Slices, "_write", change_first)
+    monkeypatch.setattr(rotation.Slices, "_write", change_first)
     with stores.open(path, clock) as store:
         assert store.rotate_keys(new_key).damaged == 0
         standing = store.consents(ADA)
