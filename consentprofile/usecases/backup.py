@@ -7,15 +7,13 @@ is the destruction journal (:mod:`consentprofile.store.journal`), which tells a 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from consentprofile.errors import InputError, StoreFault
+from consentprofile.errors import InputError
 from consentprofile.store.ports import JOURNAL, encode_destruction, read_journal
 from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.private_files import new_file
 from consentprofile.usecases.session import Session
 
 
@@ -60,21 +58,3 @@ def journal(session: Session, since: datetime | None) -> bytes:
 def _leave(session: Session, operation: Operation) -> None:
     with session.ground.writing(), session.ground.files.data_transaction(full=True):
         session.ground.log.append((Draft(operation, session.now(), "", "officer"),), session.policy.digest)
-
-
-@contextmanager
-def new_file(target: Path, what: str) -> Iterator[None]:
-    """A new, empty file for the block to fill, which is gone again if the block fails."""
-    try:
-        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        raise InputError("there is a file at the target already; it is never overwritten") from None
-    except OSError as error:
-        raise StoreFault(f"the {what} cannot be written: {error.strerror}") from None
-    try:
-        yield
-    except BaseException:
-        for left in (target, target.with_name(target.name + "-journal")):
-            with suppress(OSError):  # what went wrong at first is what is told
-                left.unlink(missing_ok=True)
-        raise

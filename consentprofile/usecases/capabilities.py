@@ -1,12 +1,11 @@
 """Issuing a capability: a key file that opens some purposes, in one role, and nothing else.
 
 The leaves come first: each purpose that a file opens stands in the log, with the role and the file's random id, before
-there is a file. (What a process that dies in between leaves behind is a leaf too many, never a file too many.)
+there is a key in the file. What a process that dies in between leaves behind is a leaf too many, never a key too many.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,9 +16,10 @@ from consentprofile.crypto import capability
 from consentprofile.crypto.capability import ID_BYTES, EpochMark
 from consentprofile.crypto.providers import Passphrase
 from consentprofile.crypto.randomness import random_bytes
-from consentprofile.errors import InputError, RoleNotAllowed, StoreFault
+from consentprofile.errors import InputError, RoleNotAllowed
 from consentprofile.model.ids import parse_actor
 from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.private_files import fill, new_file
 from consentprofile.usecases.session import Session
 
 CAPABILITY: Final = "capability"
@@ -59,25 +59,26 @@ def issue(
     who = parse_actor(actor)
     named = _named(session, purposes)
     _require_use(session, named, role)
-    _require_free(session, target)
+    _require_apart(session, target)
     identity = random_bytes(ID_BYTES)
     enrolled = None if passphrase is None else passphrase.enroll()
-    with session.ground.writing():
-        if session.ground.epochs.before() is not None:
-            # What a former key still wraps, it could not open.
-            raise InputError("a rotation of the keys is unfinished; finish it, then issue the capability")
-        now = session.now()
-        store, number = session.ground.keyring.identity()
-        mark = EpochMark(store, number, session.ground.keyring.epoch(number).check_value)
-        text = capability.write(mark, identity, role, session.keys.grant(named), enrolled)
-        drafts = [Draft(Operation.CAPABILITY_ISSUED, now, name, role, ((CAPABILITY, identity),)) for name in named]
-        with session.ground.files.data_transaction(full=True):
-            first = session.ground.log.append(drafts, session.policy.digest)
-            session.ground.log.note_actors(
-                (leaf, session.actor_entry(leaf, now, who, Operation.CAPABILITY_ISSUED, name, ""))
-                for leaf, name in enumerate(named, first)
-            )
-    _write(target, text)
+    with new_file(target, "capability"):
+        with session.ground.writing():
+            if session.ground.epochs.before() is not None:
+                # What a former key still wraps, it could not open.
+                raise InputError("a rotation of the keys is unfinished; finish it, then issue the capability")
+            now = session.now()
+            store, number = session.ground.keyring.identity()
+            mark = EpochMark(store, number, session.ground.keyring.epoch(number).check_value)
+            text = capability.write(mark, identity, role, session.keys.grant(named), enrolled)
+            drafts = [Draft(Operation.CAPABILITY_ISSUED, now, name, role, ((CAPABILITY, identity),)) for name in named]
+            with session.ground.files.data_transaction(full=True):
+                first = session.ground.log.append(drafts, session.policy.digest)
+                session.ground.log.note_actors(
+                    (leaf, session.actor_entry(leaf, now, who, Operation.CAPABILITY_ISSUED, name, ""))
+                    for leaf, name in enumerate(named, first)
+                )
+        fill(target, text)
     leaves = tuple(range(first, first + len(named)))
     return IssuedCapability(id=identity.hex(), purposes=named, role=role, epoch=number, leaves=leaves)
 
@@ -109,35 +110,6 @@ def _require_use(session: Session, purposes: Sequence[str], role: str) -> None:
             raise RoleNotAllowed(f"this role neither reads for the purpose {name!r} nor records; these do: {allowed}")
 
 
-def _require_free(session: Session, target: Path) -> None:
-    if os.path.lexists(target):
-        raise InputError("there is a file at the target already; a capability never overwrites one")
+def _require_apart(session: Session, target: Path) -> None:
     if target.resolve().is_relative_to(session.ground.path.resolve()):
         raise InputError("a capability must not lie in the store's directory: whoever takes one would have the other")
-    if not target.absolute().parent.is_dir():
-        raise InputError("the folder that the capability is to lie in is not there; make it first")
-
-
-def _write(target: Path, text: str) -> None:
-    """Write a file that is its owner's alone, whole or not at all, and never over another."""
-    beside = target.with_name(f".{target.name}.{random_bytes(8).hex()}")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(beside, target)  # unlike a rename it fails where a file has come into being meanwhile
-        finally:
-            beside.unlink()
-        folder = os.open(target.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StoreFault(
-            f"the capability cannot be written: {error.strerror}. The log says that it was issued, but there is no "
-            "file: issue another one"
-        ) from None

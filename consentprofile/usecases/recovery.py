@@ -6,7 +6,6 @@ since that copy was made; so it counts for the shred horizon, and it has a leaf.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +14,9 @@ import msgspec
 from consentprofile.crypto import keys, recovery
 from consentprofile.crypto.capability import Capability
 from consentprofile.crypto.providers import KeyProvider, Passphrase, decode_parameters, read_private
-from consentprofile.errors import BeyondCapability, InputError, StoreFault, WrongKey
+from consentprofile.errors import BeyondCapability, InputError, WrongKey
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.backup import new_file
+from consentprofile.usecases.private_files import fill, new_file
 from consentprofile.usecases.session import Session
 
 _RECOVERABLE: Final = ("key-file", "environment")
@@ -53,7 +52,7 @@ def write_recovery_copy(session: Session, target: Path, key: KeyProvider, passph
         with session.ground.writing(), session.ground.files.data_transaction(full=True):
             draft = Draft(Operation.RECOVERY_COPIED, session.now(), "", "officer")
             session.ground.log.append((draft,), session.policy.digest)
-        _fill(target, text)
+        fill(target, text)
 
 
 def recover_key(copy: Path, key_file: Path, passphrase: Passphrase) -> RecoveredKey:
@@ -65,20 +64,5 @@ def recover_key(copy: Path, key_file: Path, passphrase: Passphrase) -> Recovered
     text = read_private(copy, "the recovery copy", recovery.MAXIMUM_CHARACTERS)
     found = recovery.read(text, passphrase)
     with new_file(key_file, "key file"):
-        _fill(key_file, found.key + "\n")
+        fill(key_file, found.key + "\n")
     return RecoveredKey(store=found.store.hex(), epoch=found.epoch)
-
-
-def _fill(target: Path, text: str) -> None:
-    try:
-        with open(target, "r+", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(target.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StoreFault(f"the file cannot be written: {error.strerror}") from None

@@ -341,6 +341,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (a_leaf("keyring-backed-up", "officer"),),
     ),
     Operation(
+        "issue a capability",
+        lambda stage: stage.store.issue_capability(stage.beside / "capability", "support", "agent", actor=OFFICER),
+        (lambda model: model.leaf("capability-issued", "support", "agent"),),
+    ),
+    Operation(
         "sign a head",
         _sign,
         (recorded(login(ADA, 50)), lambda model: None),

@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str, cp.Passphrase | None, type[c
     "a role that reads one of two": (("support", "planning"), "support-agent", "cap", None, cp.RoleNotAllowed),
     "a file that is there": (("support",), "app", "key", None, cp.InputError),
     "a link to nothing": (("support",), "app", "link", None, cp.InputError),
-    "a folder that is not there": (("support",), "app", "nowhere/cap", None, cp.InputError),
+    "a folder that is not there": (("support",), "app", "nowhere/cap", None, cp.StoreFault),
     "in the store's directory": (("support",), "app", "store/cap", None, cp.InputError),
     "a short passphrase": (("support",), "app", "cap", cp.Passphrase("hunter2hunt"), cp.KeyUnavailable),
 }
@@ -117,17 +117,17 @@ def test_what_cannot_be_issued_changes_nothing(
 def test_a_file_that_cannot_be_written_was_issued_in_the_log_first(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The leaf is committed before there is a file: one too many is harmless, a file without one would be a secret."""
-    seen: list[list[str]] = []
+    """One leaf too many is harmless; a file without its leaf would be a secret."""
+    seen: list[tuple[str, str]] = []
 
-    def no_room(source: Path, target: Path) -> None:
-        seen.append([leaf.operation for leaf in scene.leaves()])
-        raise OSError(28, "No space left on device")
+    def no_room(target: Path, text: str) -> None:
+        seen.append((scene.leaves()[-1].operation, target.read_text()))
+        raise cp.StoreFault("the file cannot be written: No space left on device")
 
-    monkeypatch.setattr(os, "link", no_room)
-    with pytest.raises(cp.StoreFault, match="issue another one"):
+    monkeypatch.setattr("consentprofile.usecases.capabilities.fill", no_room)
+    with pytest.raises(cp.StoreFault):
         issue(scene)
-    assert seen[0][-1] == "capability-issued"
+    assert seen == [("capability-issued", "")]
     assert sorted(one.name for one in scene.folder.iterdir()) == ["key", "store"]
 
 
