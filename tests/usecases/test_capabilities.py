@@ -13,7 +13,7 @@ import pytest
 import consentprofile as cp
 from consentprofile.usecases import rotation
 from tests.format import decoder
-from tests.usecases.scene import ACCOUNT, AGENT, PURPOSES, Scene, event
+from tests.usecases.scene import ACCOUNT, AGENT, POLICY, PURPOSES, Scene, event
 
 CHEAP = cp.Passphrase("correct horse battery", memory_kib=19 * 1024, iterations=2, lanes=1)
 
@@ -405,3 +405,17 @@ def test_an_asynchronous_service_opens_what_it_holds(scene: Scene) -> None:
 def test_the_store_is_open_to_a_service_under_its_policy_only(scene: Scene, service: cp.Store) -> None:
     assert service.policy == scene.store.policy
     assert repr(service) == "<Store, open>"
+
+
+def test_a_changed_policy_binds_a_service_too(scene: Scene, service: cp.Store) -> None:
+    """The keys stay, and so does the capability; who may read is the policy's to say, from the next opening on."""
+    key = issue(scene)
+    narrower = POLICY.replace('readers = ["support-agent"]', "readers = []")
+    assert narrower != POLICY
+    (scene.folder / "policy.toml").write_text(narrower)
+    scene.store.apply_policy(scene.folder / "policy.toml", key=scene.key)
+    with pytest.raises(cp.PolicyChanged), service.view("support", AGENT) as view:
+        view.profile(ACCOUNT)
+    reopened = cp.Store.open(scene.folder / "store", key=key, clock=scene.clock)
+    with reopened as store, pytest.raises(cp.RoleNotAllowed), store.view("support", AGENT):
+        pytest.fail("the view opened")
