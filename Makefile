@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?= --seconds 60
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types bench bench-page wheel-test clean
+.PHONY: help demo test lint types bench bench-page soak wheel-test clean
 
 help:
 	@echo "make demo        run the main job on the example shop"
@@ -20,6 +21,7 @@ help:
 	@echo "make wheel-test  build the wheel and use it in an empty environment"
 	@echo "make bench       measure, in an hour     (BENCH_ARGS=... for the benchmarks: --quick, --large, --help ...)"
 	@echo "make bench-page  write docs/benchmarks.md from the results that are kept"
+	@echo "make soak        let processes work on one store, and be killed    (SOAK_ARGS='--seconds 600' for longer)"
 	@echo "make clean       remove what all of this left behind"
 	@echo "PYTHON=... takes another interpreter than python3"
 
@@ -59,6 +61,9 @@ bench: $(VENV)/.has-bench
 
 bench-page: $(VENV)/.has-bench
 	@$(BIN)/python -m benchmarks --render
+
+soak: $(VENV)/.has-test
+	@$(BIN)/python -m tests.faults.soak $(SOAK_ARGS)
 
 wheel-test: $(VENV)/.has-dev
 	@$(BIN)/python tests/wheel/check_wheel.py
