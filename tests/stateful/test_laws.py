@@ -193,6 +193,32 @@ class Laws(RuleBasedStateMachine):
             self.world.reopen()
         self.world.consents("there" if by == "there" else "here", account)
 
+    @rule(hand=st.sampled_from(["here", "there"]), account=accounts, purpose=one_purpose)
+    def rotate(self, hand: Literal["here", "there"], account: str, purpose: str) -> None:
+        """Nobody sees a difference, but for those who come with the old key."""
+        self.world.rotate(hand)
+        self.world.read(hand, account, purpose)
+
+    @rule(
+        step=st.sampled_from(["noted", "applied", "cleared", "slice"]),
+        hand=st.sampled_from(["here", "there"]),
+        account=accounts,
+        purpose=one_purpose,
+    )
+    def crash_in_a_rotation(self, step: str, hand: Literal["here", "there"], account: str, purpose: str) -> None:
+        """Two epochs stand, and nobody sees a difference, until somebody carries it to its end."""
+        self.world.crash_in_rotation(step)
+        self.world.read(hand, account, purpose)
+        self.world.access("here", account)
+        self.world.resume(hand)
+        self.world.read(hand, account, purpose)
+
+    @rule(account=accounts)
+    def retag(self, account: str) -> None:
+        """Nobody sees a difference; those who were erased included."""
+        self.world.retag()
+        self.world.access("here", account)
+
     @rule(seconds=jumps)
     def time_passes(self, seconds: int) -> None:
         self.world.move_clock(seconds)

@@ -60,6 +60,8 @@ class World:
         self.path: Path = factory().new()
         self.clock = SetClock()
         self.model = Model(START)
+        self.key = factory().key_file
+        self.epoch = 1
         self.store = factory().open(self.path, self.clock)
         self.peer_open = False
         self._services: dict[str, cp.Store] = {}
@@ -77,7 +79,7 @@ class World:
             answer = execute(self.service(hand), command)
         else:
             if not self.peer_open:
-                peer("second").open(self.path, factory().key_file, self.clock.second)
+                peer("second").open(self.path, self.key, self.clock.second)
                 self.peer_open = True
             answer = peer("second").ask({**command, "now": self.clock.second})
         assert isinstance(answer, dict)
@@ -101,7 +103,7 @@ class World:
     def service(self, role: str) -> cp.Store:
         """The store as a service has it, which gets its capability when it is first asked."""
         if role not in self._services:
-            path = self.path.with_name(f"{self.path.name}-{role}.cap")
+            path = self.path.with_name(f"{self.path.name}-{role}-{self.epoch}.cap")
             self.store.issue_capability(path, SERVICES[role], role)
             for purpose in SERVICES[role]:
                 self.model.leaf("capability-issued", purpose, role)
@@ -111,18 +113,77 @@ class World:
 
     def crash(self, step: str, command: Mapping[str, object]) -> bool:
         """Let a new process begin the command and end at ``step``; whether it got there."""
-        return peer("doomed").crash(self.path, factory().key_file, self.clock.second, step, command)
+        return peer("doomed").crash(self.path, self.key, self.clock.second, step, command)
 
     def reopen(self) -> None:
         """Close the store here and open it again."""
         self.store.close()
-        self.store = factory().open(self.path, self.clock)
+        self.store = factory().open(self.path, self.clock, key=self.key)
 
     def close_peer(self) -> None:
         """Close the store there; it is opened again when it is needed."""
         if self.peer_open:
             peer("second").close_store()
             self.peer_open = False
+
+    # ---- another key -----------------------------------------------------------------------------
+
+    def rotate(self, hand: Literal["here", "there"]) -> None:
+        """Move to a new key; whoever has the store open under the old one is told."""
+        said = self.answer(hand, {"do": "rotate", "key": str(self._next_key)})
+        self.model.leaf("keys-rotated", role="officer")
+        self.model.leaf("epoch-closed", role="officer")
+        assert isinstance(said, dict)
+        assert (said["epoch"], said["damaged"]) == (self.epoch + 1, 0)
+        self._go_by_the_new_key(hand)
+
+    def crash_in_rotation(self, step: str) -> None:
+        """Let a new process begin to move to a new key, and end at ``step``: two epochs stand."""
+        assert self.crash(step, {"do": "rotate", "key": str(self._next_key)})
+        self.model.leaf("keys-rotated", role="officer")
+        self._go_by_the_new_key(None)
+
+    def resume(self, hand: Hand) -> None:
+        """Let somebody carry it to its end."""
+        said = self.answer(hand, {"do": "resume"})
+        self.model.leaf("epoch-closed", role="officer")
+        assert isinstance(said, dict)
+        assert said["damaged"] == 0
+
+    def retag(self) -> None:
+        """Move to a new key and to new tags, while nobody has the store open."""
+        self.close_peer()
+        self._close_services()
+        self.store.close()
+        done = cp.Store.retag(self.path, key=cp.KeyFile(self.key), new_key=cp.KeyFile(self._next_key), clock=self.clock)
+        assert done is not None
+        assert done.damaged == 0
+        self.model.leaf("keys-rotated", role="officer")
+        self.model.leaf("epoch-closed", role="officer")
+        self.key, self.epoch = self._next_key, self.epoch + 1
+        self.store = factory().open(self.path, self.clock, key=self.key)
+
+    @property
+    def _next_key(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-{self.epoch + 1}.key")
+
+    def _go_by_the_new_key(self, by: Hand | None) -> None:
+        """Everybody but ``by`` is refused, and opens the store anew."""
+        self.key, self.epoch = self._next_key, self.epoch + 1
+        if by != "there" and self.peer_open:
+            self.refused("there", {"do": "statistics"}, "KeysRotated")
+            self.close_peer()
+        if by != "here":
+            self.refused("here", {"do": "statistics"}, "KeysRotated")
+            self.reopen()
+        for role in self._services:
+            self.refused(cast("Hand", role), {"do": "statistics"}, "KeysRotated")
+        self._close_services()
+
+    def _close_services(self) -> None:
+        for service in self._services.values():
+            service.close()
+        self._services.clear()
 
     def move_clock(self, seconds: int) -> None:
         """Move the clock of both processes."""

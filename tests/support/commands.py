@@ -70,6 +70,7 @@ class Told(msgspec.Struct, frozen=True):
     decisions: list[DecisionTold] = msgspec.field(default_factory=list)
     start: int = 0
     everything: bool = False
+    key: str = ""
 
 
 def _give(store: cp.Store, told: Told) -> object:
@@ -112,6 +113,11 @@ def _events(store: cp.Store, told: Told) -> object:
         return view.events(told.account)
 
 
+def _rotate(store: cp.Store, told: Told) -> object:
+    observe = store._session.ground.pending._observe
+    return store.rotate_keys(cp.KeyFile(told.key), progress=lambda done, total: observe("slice"))
+
+
 _ACTIONS: Final[Mapping[str, Callable[[cp.Store, Told], object]]] = {
     "give": _give,
     "renew": _renew,
@@ -134,6 +140,8 @@ _ACTIONS: Final[Mapping[str, Callable[[cp.Store, Told], object]]] = {
     "check": lambda store, _: store.check(),
     "compact": lambda store, told: store.upkeep.compact(everything=told.everything),
     "step": lambda store, _: store.upkeep.step(),
+    "rotate": _rotate,
+    "resume": lambda store, _: store.resume_rotation(),
     "retention": lambda store, _: store.upkeep.run_retention(attended=True),
 }
 

@@ -69,7 +69,14 @@ class StoreFactory:
         return path
 
     def open(
-        self, path: Path, clock: SetClock | None = None, *, durability: Durability = "relaxed", wait: float = 5.0
+        self,
+        path: Path,
+        clock: SetClock | None = None,
+        *,
+        durability: Durability = "relaxed",
+        wait: float = 5.0,
+        key: Path | None = None,
     ) -> cp.Store:
-        """Open a store of this factory."""
-        return cp.Store.open(path, key=self.key, clock=clock or SetClock(), durability=durability, wait=wait)
+        """Open a store of this factory, with its key file or with the one that its keys were rotated to."""
+        file = self.key if key is None else cp.KeyFile(key)
+        return cp.Store.open(path, key=file, clock=clock or SetClock(), durability=durability, wait=wait)
