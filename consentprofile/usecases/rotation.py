@@ -23,7 +23,7 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters, encode_parameters
 from consentprofile.crypto.slots import Slot, SlotKind
-from consentprofile.errors import CorruptRecord, InputError, KeyUnavailable, StoreFault
+from consentprofile.errors import CorruptRecord, InputError, KeyUnavailable
 from consentprofile.store.ports import Epoch, Keyring, StoredRelease, Work
 from consentprofile.tlog.leaf import Draft, Fact, Operation
 from consentprofile.usecases.actor_book import renew_entry
@@ -66,8 +66,9 @@ def rotate(session: Session, key: KeyProvider, *, progress: Progress | None = No
     """
     begin(session, key)
     done = resume(session, progress=progress)
-    if done is None:
-        raise StoreFault("another process has finished this rotation")
+    if done is None:  # another process was quicker to carry it to its end
+        session.keys.forget_former()
+        return Rotated(epoch=session.keys.epoch, keys=0, entries=0, damaged=0)
     return done
 
 

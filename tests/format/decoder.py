@@ -14,6 +14,7 @@ import hmac
 import json
 import sqlite3
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -279,8 +280,26 @@ class Decoder:
 
     # ---- keys ----
 
+    def index(self, account: str) -> bytes:
+        """The index key under which the keyring has the account: the one in force, or a former one."""
+        former = [key for name, key in self.epoch_keys.items() if name.startswith("former:index:")]
+        query = "SELECT count(*) FROM (SELECT tag FROM directory UNION ALL SELECT tag FROM suppression) WHERE tag = ?"
+        for key in former:
+            if self.one(self.keys, query, mac(key, b"\x01" + account.encode()))[0]:
+                return key
+        return self.epoch_keys["index"]
+
     def tag(self, account: str) -> bytes:
-        return mac(self.epoch_keys["index"], b"\x01" + account.encode())
+        return mac(self.index(account), b"\x01" + account.encode())
+
+    def tried(self, name: str, sealed: bytes, to: Callable[[int], bytes]) -> bytes:
+        """What the key of this name has sealed; while two epochs stand, perhaps the one before, in its own epoch."""
+        try:
+            return open_sealed(self.epoch_keys[name], sealed, to(self.epoch))
+        except InvalidTag:
+            if f"former:{name}" not in self.epoch_keys:
+                raise
+        return open_sealed(self.epoch_keys[f"former:{name}"], sealed, to(self.epoch - 1))
 
     def slots(self, account: str) -> dict[int, Slot]:
         """The account's slots by place."""
@@ -313,12 +332,12 @@ class Decoder:
         if slot.wrapped == bytes(92):
             assert slot.key_id == bytes(16)
             return None
-        purpose, bound, key = "", slot.header, self.epoch_keys["officer"]
+        purpose, bound, name = "", slot.header, "officer"
         if slot.kind == 1:
             purpose = self.purposes[slot.purpose]
-            bound, key = slot.header + self.terms(slot.terms), self.epoch_keys["purpose:" + purpose]
+            bound, name = slot.header + self.terms(slot.terms), f"purpose:{purpose}"
         to = associated(self.store, WRAPS[slot.kind], purpose, slot.number, slot.generation, bound)
-        opened = open_sealed(key, slot.wrapped, to)
+        opened = self.tried(name, slot.wrapped, lambda _: to)
         return OpenSlot(slot, purpose, opened[:32], opened[32:])
 
     def rows(self, table: str, record: int, held: OpenSlot) -> list[bytes]:
@@ -399,16 +418,17 @@ class Decoder:
 
     def entry(self, leaf: int, sealed: bytes) -> list[Any]:
         """An entry of the actor book, under the officer key or under that of a purpose, whichever opens it."""
-        held = {"": self.epoch_keys["officer"]} | {
-            name.removeprefix("purpose:"): key for name, key in self.epoch_keys.items() if name.startswith("purpose:")
-        }
-        for purpose, key in held.items():
+        for name in ["officer", *(name for name in self.epoch_keys if name.startswith("purpose:"))]:
+            purpose = name.partition(":")[2]
             try:
-                entry: list[Any] = unpack(
-                    open_sealed(key, sealed, associated(self.store, ACTOR_BOOK, purpose, leaf, self.epoch))
+                opened = self.tried(
+                    name,
+                    sealed,
+                    lambda epoch, under=purpose: associated(self.store, ACTOR_BOOK, under, leaf, epoch),  # type: ignore[misc]
                 )
             except InvalidTag:
                 continue
+            entry: list[Any] = unpack(opened)
             assert not purpose or entry[3] == "read-refused" or (entry[3], entry[4]) == ("read", purpose)
             return entry
         raise AssertionError("opens under no key")
@@ -466,5 +486,5 @@ class Decoder:
             "SELECT reason, seal FROM suppression WHERE tag = ? ORDER BY reason", (tag,)
         ).fetchall()
         for reason, seal in found:
-            assert seal == mac(self.epoch_keys["index"], b"\x02" + tag + reason.encode())
+            assert seal == mac(self.index(account), b"\x02" + tag + reason.encode())
         return [reason for reason, _ in found]

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 import consentprofile as cp
 from consentprofile.store import blocks
 from consentprofile.store.runs import Shape
-from consentprofile.usecases import compaction
+from consentprofile.usecases import compaction, rotation
 from tests.format import decoder, outsider
 from tests.format.decoder import Decoder, OpenSlot
 from tests.format.outsider import LogKey
@@ -454,3 +454,57 @@ def test_a_certificate_or_head_with_a_flipped_bit_does_not_verify(made: Made, at
             read(flipped, key)
         with pytest.raises(cp.ProofRefused):
             cp.open_certificate(flipped, made.public_key)
+
+
+# ---- epochs -----------------------------------------------------------------------------------------
+
+
+def test_two_epochs_are_decoded_while_keys_are_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of it is under the new keys already, some under the former ones."""
+    made = Made(tmp_path)
+    book = [entry for _, entry in made.decoder.actor_book()]
+    made.decoder.close()
+    monkeypatch.setattr(rotation, "SLOTS", 1)
+    monkeypatch.setattr(rotation, "ENTRIES", 1)
+    new = cp.KeyFile(tmp_path / "new")
+    told: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append(done)
+        if len(told) in (2, 4):
+            raise InterruptedError
+
+    for number in range(3):
+        key = new if number else cp.KeyFile(made.key)
+        with cp.Store.open(made.path, key=key, clock=lambda: made.now) as store:
+            if number == 2:
+                assert store.resume_rotation() is not None
+            else:
+                with pytest.raises(InterruptedError):
+                    store.resume_rotation(progress=progress) if number else store.rotate_keys(new, progress=progress)
+        reader = Decoder(made.path, new.path.read_text())
+        assert ("former:officer" in reader.epoch_keys) is (number < 2)
+        held = {place: reader.unwrap(slot) for place, slot in reader.slots(ACCOUNT).items()}
+        assert [one and one.key for one in held.values()] == [one and one.key for one in made.open.values()]
+        assert [entry for _, entry in reader.actor_book()][: len(book)] == book
+        assert reader.suppressions(ACCOUNT) == ["do-not-contact"]
+        reader.close()
+
+
+def test_whoever_was_erased_before_tags_were_changed_is_found_under_the_former_one(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    made.decoder.close()
+    new = cp.KeyFile(tmp_path / "new")
+    cp.Store.retag(made.path, key=cp.KeyFile(made.key), new_key=new, clock=lambda: made.now)
+    reader = Decoder(made.path, new.path.read_text())
+    assert "former:index:1" in reader.epoch_keys
+    assert reader.index(ACCOUNT) == reader.epoch_keys["index"]
+    assert reader.suppressions(ACCOUNT) == ["do-not-contact"]
+    held = {place: reader.unwrap(slot) for place, slot in reader.slots(ACCOUNT).items()}
+    assert [one and one.key for one in held.values()] == [one and one.key for one in made.open.values()]
+    assert reader.index("bystander") == reader.epoch_keys["former:index:1"]
+    (slot,) = reader.slots("bystander").values()
+    evidence = reader.unwrap(slot)
+    assert evidence is not None
+    assert [entry[0] for entry in reader.evidence(evidence)] == ["give", "erase"]
+    reader.close()

@@ -456,6 +456,24 @@ def test_others_record_read_agree_withdraw_and_erase_between_the_slices(
     other.close()
 
 
+def test_two_who_carry_it_on_at_once_do_it_once(stores: StoreFactory, path: Path, new_key: cp.KeyFile) -> None:
+    """Another process finds it unfinished, and is at its end first."""
+    told: list[cp.Rotated | None] = []
+
+    def progress(done: int, total: int) -> None:
+        if not told:
+            with reopen(path, new_key) as other:
+                told.append(other.resume_rotation())
+
+    with stores.open(path) as store:
+        assert store.rotate_keys(new_key, progress=progress).epoch == 2
+        assert told[0] is not None
+        assert told[0].keys > 0
+        assert operations(store).count("epoch-closed") == 1
+        all_is_there(store)
+        sound(store)
+
+
 def test_a_slot_that_changes_between_being_read_and_written_keeps_its_change(
     stores: StoreFactory, path: Path, new_key: cp.KeyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
