@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from benchmarks import calls, importing, loads, log, long, machine, rotation, starting, together, upkeep
+from benchmarks import calls, importing, loads, log, long, machine, restoring, rotation, starting, together, upkeep
 from benchmarks.measure import settle
 from benchmarks.results import Part, Results
 from benchmarks.stage import Stage
@@ -22,6 +22,7 @@ PARTS: Final[dict[str, Callable[[Stage, Results], None]]] = {
     "import": importing.measure,
     "upkeep": upkeep.measure,
     "rotation": rotation.measure,
+    "restore": restoring.measure,
     "processes": together.measure_processes,
     "threads": together.measure_threads,
     "start": starting.measure,

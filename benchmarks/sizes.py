@@ -9,7 +9,8 @@ import msgspec
 from benchmarks.peers import BY_INDEX, COMMON, EVERY, FERNET, INDEX, PLAIN, TUNED
 
 DEFAULT_PARTS: Final = (
-    "load", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "processes", "threads", "start", "log",
+    "load", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "processes", "threads",
+    "start", "log",
 )  # fmt: skip
 LARGE_PARTS: Final = ("load", "long")
 
@@ -81,6 +82,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Events of each account, in the store whose retention is run."""
     rotated: int = 300
     """Compartments whose keys are wrapped anew."""
+    restored: int = 1_000
+    """Events in the store that is restored."""
     writers: int = 4
     writer_events: int = 400
     threads: int = 16
@@ -120,7 +123,8 @@ DEFAULT: Final = Size(
     ),
     filled=1_000_000, singles=2_000, acts=200, erasures=20, erased_events=1_000, small_accounts=1_000, readers=100,
     read_events=(10, 100, 1_000), cold=10, shape_events=200_000, shape_accounts=100_000, sessions=None,
-    compacted=1_000_000, retention_accounts=100_000, retention_events=10, rotated=100_000, writer_events=100_000,
+    compacted=1_000_000, retention_accounts=100_000, retention_events=10, rotated=100_000, restored=1_000_000,
+    writer_events=100_000,
     thread_events=100, starts=15, log_lengths=(10_000, 100_000, 1_000_000),
 )  # fmt: skip
 """Ten thousand and a million events."""

@@ -216,3 +216,8 @@ def special(kind: str, number: int) -> str:
 def consent_of(name: str, purposes: int = 1) -> Decision:
     """Consent to so many purposes, given under the notice in force."""
     return Decision(account=name, purposes=PURPOSES[:purposes], act=Act.GIVE, notice=NOTICE, method="signup form")
+
+
+def withdrawal_of(name: str) -> Decision:
+    """The withdrawal of the first purpose."""
+    return Decision(account=name, purposes=PURPOSES[:1], act=Act.WITHDRAW)
