@@ -28,7 +28,7 @@ _ADD: Final = (
     "ORDER BY other.id"
 )
 _ADD_POLICIES: Final = (
-    "INSERT INTO policy SELECT * FROM live.policy WHERE number > (SELECT max(number) FROM main.policy)"
+    "INSERT INTO policy SELECT * FROM live.policy WHERE number > (SELECT max(number) FROM main.policy) AND number <= ?"
 )
 
 
@@ -135,24 +135,37 @@ class Staging:
                     data.execute(f"INSERT INTO main.{table} SELECT * FROM live.{table}")
                 for table in _ADDED:
                     data.execute(_ADD.format(table=table))
-                data.execute(_ADD_POLICIES)
+                data.execute(_ADD_POLICIES, (self._last_policy(),))
                 data.execute("COMMIT")
+        except sqlite3.ProgrammingError:
+            raise
         except (sqlite3.DatabaseError, ConsentProfileError):
             return False  # what was begun is undone with the connection
         self._observe("record kept")
         return True
 
-    def give_policies(self, texts: dict[bytes, bytes]) -> None:
-        """Add policies, canonical JSON by digest, that the keyring has accepted and the data does not have yet."""
+    def _last_policy(self) -> int:
+        """The number of the newest policy that the keyring has accepted."""
+        with closing(connect(self.path / KEYS, wait=self._wait)) as keys:
+            return int(keys.execute("SELECT ifnull(max(number), 0) FROM accepted_policy").fetchone()[0])
+
+    def give_policies(self, texts: dict[bytes, bytes]) -> tuple[int, int]:
+        """Add policies, canonical JSON by digest, that the keyring has accepted and the data does not have yet.
+
+        How many are missing still, and how many the data has that the keyring has not accepted.
+        """
         try:
             with closing(connect(self.path / KEYS)) as keys, closing(connect(self.path / DATA)) as data:
-                have = {number for (number,) in data.execute("SELECT number FROM policy")}
-                for number, digest in keys.execute("SELECT number, digest FROM accepted_policy ORDER BY number"):
-                    if number not in have and digest in texts:
+                accepted = dict(keys.execute("SELECT number, digest FROM accepted_policy ORDER BY number"))
+                kept = {number for (number,) in data.execute("SELECT number FROM policy")}
+                for number, digest in accepted.items():
+                    if number not in kept and digest in texts:
                         query = "INSERT INTO policy (number, digest, text) VALUES (?, ?, ?)"
                         data.execute(query, (number, digest, texts[digest]))
+                        kept.add(number)
         except sqlite3.DatabaseError as error:
             raise typed(error) from None
+        return len(accepted.keys() - kept), len(kept - accepted.keys())
 
     def commit(self) -> None:
         """Let what was made here take the place of the old files."""

@@ -226,7 +226,7 @@ def _with_log(place: _Place, sources: Sources, say: Callable[[str], None]) -> _F
     for keep in (True, False):
         place.staging.take(DATA, sources.data)
         kept = keep and (sources.data is None or place.staging.keep_record())
-        place.staging.give_policies(texts)
+        _require_policies(*place.staging.give_policies(texts))
         opened, told = place.open(), Told()
         say("log")
         try:
@@ -245,6 +245,19 @@ def _with_log(place: _Place, sources: Sources, say: Callable[[str], None]) -> _F
             raise
         return _Found(opened, told, KEPT if kept else COPIED, origin)
     raise AssertionError("the second log is taken as it is")
+
+
+def _require_policies(missing: int, beyond: int) -> None:
+    if missing:
+        raise RestoreRefused(
+            "a policy was accepted after this data was copied, and is not in it: name its file, and that of any other "
+            "since; nothing was changed"
+        )
+    if beyond:
+        raise RestoreRefused(
+            "this keyring is from before a policy that the store has accepted since: restore one from after it, or "
+            "data from before it, too; nothing was changed"
+        )
 
 
 def _destroy_again(found: _Found, sources: Sources, path: Path, *, accept_undone: bool) -> tuple[int, bool]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
+from consentprofile.model.policy_file import read_policy
 from consentprofile.store.journal import JOURNAL
 from tests.support.people import edit, look
 from tests.usecases.scene import ACCOUNT, POLICY, Scene, event
@@ -539,6 +540,77 @@ def test_a_new_place_in_which_nothing_could_be_restored_is_gone_again(ruin: Ruin
     with pytest.raises(cp.RestoreRefused):
         cp.Store.restore(tmp_path / "new", key=ruin.key, clock=ruin.clock, data=ruin.data, keyring=ruin.keyring)
     assert not (tmp_path / "new").exists()
+
+
+# ---- a policy since -----------------------------------------------------------------------------------
+
+SECOND = POLICY.replace('title = "Know how many come when"', 'title = "Know how many come, and when"')
+
+
+def accept(ruin: Ruin) -> cp.Policy:
+    """Let the store have accepted another policy since the copies were made."""
+    policy = read_policy(SECOND, "policy.toml")
+    ruin.open()
+    seal = ruin.store._session.keys.index.policy(2, policy.digest)
+    ruin.store.close()
+    edit(ruin.path, "keys.db", "INSERT INTO accepted_policy VALUES (2, ?, ?)", policy.digest, seal)
+    edit(ruin.path, "data.db", "INSERT INTO policy VALUES (2, ?, ?)", policy.digest, policy.text)
+    return policy
+
+
+def test_policies_accepted_since_are_kept_from_the_store_s_own_data(ruin: Ruin) -> None:
+    policy = accept(ruin)
+    assert ruin.restore(data=ruin.data).log == "kept"
+    assert ruin.store.policy.digest == policy.digest
+    assert ruin.seen() == [None, None, 3, 0]
+
+
+def test_where_that_is_gone_their_files_are_asked_for(ruin: Ruin) -> None:
+    policy = accept(ruin)
+    ruin.lose("data.db")
+    with pytest.raises(cp.RestoreRefused, match="name its file"):
+        ruin.restore(data=ruin.data)
+    other = read_policy(POLICY.replace("Example Shop GmbH", "Another Shop GmbH"), "policy.toml")
+    with pytest.raises(cp.RestoreRefused, match="name its file"):
+        cp.Store.restore(ruin.path, key=ruin.key, clock=ruin.clock, data=ruin.data, policies=[other])
+    cp.Store.restore(ruin.path, key=ruin.key, clock=ruin.clock, data=ruin.data, policies=[other, policy])
+    ruin.open()
+    assert ruin.store.policy.digest == policy.digest
+    assert ruin.seen() == [None, None, 3, 0]
+    ruin.sound()
+
+
+def test_a_keyring_from_before_a_policy_does_not_go_with_data_from_after_it(ruin: Ruin) -> None:
+    accept(ruin)
+    ruin.lose("keys.db")
+    with pytest.raises(cp.RestoreRefused, match="from before a policy"):
+        ruin.restore(keyring=ruin.keyring)
+    assert ruin.restore(data=ruin.data, keyring=ruin.keyring).destroyed_again == 4
+    assert ruin.seen() == [None, None, 3, None]
+
+
+# ---- epochs --------------------------------------------------------------------------------------------
+
+
+def test_a_keyring_from_before_a_rotation_opens_nothing_with_the_new_key(ruin: Ruin, tmp_path: Path) -> None:
+    ruin.open()
+    ruin.store.rotate_keys(cp.KeyFile(tmp_path / "new-key"))
+    ruin.store.close()
+    ruin.lose("keys.db")
+    before = ruin.snapshot()
+    with pytest.raises(cp.WrongKey, match="of an epoch that has ended"):
+        cp.Store.restore(ruin.path, key=cp.KeyFile(tmp_path / "new-key"), clock=ruin.clock, keyring=ruin.keyring)
+    assert ruin.snapshot() == before
+
+
+def test_data_from_before_a_rotation_is_restored_under_the_new_key(ruin: Ruin, tmp_path: Path) -> None:
+    ruin.open()
+    ruin.store.rotate_keys(cp.KeyFile(tmp_path / "new-key"))
+    ruin.store.close()
+    ruin.key = cp.KeyFile(tmp_path / "new-key")
+    assert ruin.restore(data=ruin.data).log == "kept"
+    assert ruin.seen() == [None, None, 3, 0]
+    assert ruin.store.check().findings == ()
 
 
 def test_nobody_stands_in_the_journal_the_report_or_an_error(ruin: Ruin) -> None:
