@@ -123,6 +123,7 @@ def test_a_full_tail_is_moved_however_small_a_part_of_it_is_moved_at_once(scene:
     assert len(scene.events() or []) == SMALL.tail
 
 
+@pytest.mark.usefixtures("small")
 def test_a_closed_store_goes_on_where_it_stopped(scene: Scene) -> None:
     busy(scene)
     before = seen(scene)
