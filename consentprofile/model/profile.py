@@ -114,7 +114,10 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
     if precision != "second":
         times = [calendar.floor(at, precision) for at in times]
     days = None if precision == "month" else calendar.day_numbers(times)
-    said = [dict(event.fields) for event in kept]
+    # Events of a block that say the same share one tuple of fields: it is made a dictionary of once.
+    shared = {id(event.fields): event.fields for event in kept}
+    dictionaries = {known: dict(fields) for known, fields in shared.items()}
+    said = [dictionaries[id(event.fields)] for event in kept]
     channels, platforms, used = _column(said, "channel"), _column(said, "platform"), _column(said, "device")
     steps, steps_cut = journey.path(zip(times, channels, platforms, strict=True))  # type: ignore[arg-type]  # are texts
     preferences, last = _last_values(said, times, days, policy, precision)

@@ -18,5 +18,6 @@ def arrange_small(change: Callable[[object, str, object], None] = setattr) -> No
     change(compaction, "FEW", 2)
     change(compaction, "TAIL_AT_ONCE", 2)
     change(compaction, "SLICE_SECONDS", 0.0)
+    change(compaction, "KEEP_UP_SECONDS", 0.0)
     change(compaction, "UNIT", 1)
     change(recording, "KEEP_UP", 1)
