@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 import consentprofile as cp
@@ -103,6 +104,30 @@ def test_it_is_used_further(golden: Golden, tmp_path: Path) -> None:
         assert store.check().findings == ()
     with golden.open(tmp_path) as store:
         assert store.audit.verify().root == head.root
+
+
+def test_it_takes_a_policy_that_narrows(golden: Golden, tmp_path: Path) -> None:
+    with golden.open(tmp_path) as store:
+        policy = store.policy
+        coarser = [msgspec.structs.replace(purpose, precision="month", keep=2) for purpose in policy.purpose_list]
+        narrower = msgspec.structs.replace(policy, purpose_list=tuple(coarser))
+        assert {change.kind for change in store.plan_policy(narrower).changes} == {"narrowing"}
+        store.apply_policy(narrower, key=golden.key(tmp_path))
+        seen = {}
+        for account in golden.accounts:
+            with store.view("support", "support-agent:17") as view:
+                seen[account] = view.events(account)
+        shown = [event for events in seen.values() for event in events or ()]
+        assert shown
+        assert {(event.at.hour, event.at.minute) for event in shown} <= {(0, 0), (22, 0), (23, 0)}
+        assert max(len(events or ()) for events in seen.values()) == 2
+        assert store.upkeep.run_retention(attended=True).resealed
+        for account, events in seen.items():
+            with store.view("support", "support-agent:17") as view:
+                assert view.events(account) == events
+        assert store.check().findings == ()
+    with golden.open(tmp_path) as store:
+        assert store.policy.digest == narrower.digest
 
 
 def test_certificates_of_old_destructions_are_made_and_verify(golden: Golden, tmp_path: Path) -> None:

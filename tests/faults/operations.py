@@ -19,7 +19,7 @@ from consentprofile.store.files import Durability
 from tests.faults.children import Stage
 from tests.stateful.model import Compartment, Decided, Model
 from tests.support.people import ADA, BOB, agree, edit, login, look, profile, sign_up
-from tests.support.policies import NOTICE, PURPOSES, READERS
+from tests.support.policies import NARROWINGS, NOTICE, PURPOSES, READERS, narrowed_policy
 from tests.support.stores import DAY, START, SetClock, StoreFactory, moment
 
 EVE: Final = "account-eve"
@@ -176,6 +176,21 @@ def _two_months_later(store: cp.Store, model: Model, clock: SetClock) -> None:
     model.read(ADA, "support", READERS["support"], "")
 
 
+def _key_of(store: cp.Store) -> cp.KeyFile:
+    return cp.KeyFile(store._session.ground.path.parent / "key")
+
+
+def _narrowed(store: cp.Store, model: Model, clock: SetClock) -> None:
+    store.apply_policy(narrowed_policy(2), key=_key_of(store))
+    narrowed(model)
+
+
+def narrowed(model: Model) -> None:
+    """A policy is accepted in which two purposes keep a field less."""
+    model.leaf("policy-accepted", role="officer")
+    model.gone |= {(purpose, field) for purpose, field, _, _ in NARROWINGS[:2]}
+
+
 def _a_month_later(store: cp.Store, model: Model, clock: SetClock) -> None:
     clock.second = model.clock = START + 20 * DAY
 
@@ -320,6 +335,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         lambda stage: stage.store.upkeep.run_retention(attended=True),
         (lambda model: model.retain(),),
         prepare=_two_months_later,
+    ),
+    Operation(
+        "change the policy",
+        lambda stage: stage.store.apply_policy(narrowed_policy(2), key=stage.key),
+        (narrowed,),
+    ),
+    Operation(
+        "narrow what is stored",
+        lambda stage: stage.store.upkeep.run_retention(attended=True),
+        (lambda model: model.retain(),),
+        prepare=_narrowed,
     ),
     Operation(
         "expire",

@@ -122,6 +122,7 @@ class Model:
         self.newest_hour = 0
         self.accounts: dict[str, Account] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.gone: set[tuple[str, str]] = set()
         self._nameless = 0
         self.leaf("store-created")
         self.leaf("policy-accepted")
@@ -251,7 +252,7 @@ class Model:
                     kept = tuple(sorted((key, value) for key, value in fields.items() if key in FIELDS[purpose]))
                     stored = f"#{self._nameless}" if given is None else given
                     known = Kept(floored(at, PRECISION[purpose]), kind, kept, stored, at)
-                    self.compartment(name, purpose).events.append(known)
+                    self.compartment(name, purpose).events.append(self._left(purpose, known))
                     taken = True
             self.counts.update(said.items())
             answers.append(said)
@@ -287,20 +288,37 @@ class Model:
             stands.reads.append((self.now, actor, reason))
         self.leaf("read", purpose, role_of(actor))
         oldest = month(self.now) - RETENTION[purpose]
-        return distinct([event for event in stands.events if month(event.raw) >= oldest]) if shown else None
+        kept = [self._left(purpose, event) for event in stands.events if month(event.raw) >= oldest]
+        return distinct(kept) if shown else None
+
+    def narrow(self, purpose: str, field: str) -> None:
+        """A policy is accepted under which a purpose does not keep a field any more; nobody sees it from now on."""
+        self.leaf("policy-accepted", role="officer")
+        self.gone.add((purpose, field))
+
+    def _left(self, purpose: str, event: Kept) -> Kept:
+        """What the policies have left of an event."""
+        return event._replace(fields=tuple(pair for pair in event.fields if (purpose, pair[0]) not in self.gone))
 
     def retain(self) -> dict[str, int]:
-        """Events past their retention are destroyed; how many compartments held any, by purpose."""
-        found: Counter[str] = Counter()
+        """What is past retention or not allowed any more is destroyed; how many compartments held any, by purpose."""
+        past: Counter[str] = Counter()
+        narrowed: Counter[str] = Counter()
         for account in self.accounts.values():
             for purpose, stands in account.compartments.items():
                 oldest = month(self.now) - RETENTION[purpose]
                 kept = [event for event in stands.events if month(event.raw) >= oldest]
-                if stands.key and len(kept) < len(stands.events):
-                    stands.events = kept
-                    found[purpose] += 1
-        for operation in ("resealed", "retention-applied"):
-            for purpose in sorted(found.elements()):
+                left = [self._left(purpose, event) for event in kept]
+                if stands.key and left != stands.events:
+                    (past if len(left) < len(stands.events) else narrowed)[purpose] += 1
+                    stands.events = left
+        found = past + narrowed
+        for operation, counted in (
+            ("resealed", found),
+            ("retention-applied", past),
+            ("narrowing-applied", narrowed),
+        ):
+            for purpose in sorted(counted.elements()):
                 self.leaf(operation, purpose)
         return dict(found)
 

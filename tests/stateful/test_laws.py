@@ -351,6 +351,12 @@ class RecordingLaws(Laws):
         self.world.retention(hand)
         self.world.access(hand, account)
 
+    @rule(hand=hands, account=accounts, purpose=one_purpose)
+    def narrow(self, hand: Hand, account: str, purpose: str) -> None:
+        """What a policy does not allow any more, nobody records or sees from then on."""
+        self.world.narrow(hand)
+        self.world.read(hand, account, purpose)
+
     @rule(
         step=st.sampled_from(["noted", "applied", "journalled", "succeeded", "gate passed", "cleared"]),
         account=accounts,

@@ -18,7 +18,7 @@ from consentprofile.model.profile import fold
 from tests.stateful.model import KEEP, YES, Kept, Model, iso, normal
 from tests.support.commands import Json, execute
 from tests.support.peer import Peer
-from tests.support.policies import NOTICE, PURPOSES, READERS, small_policy
+from tests.support.policies import NARROWINGS, NOTICE, PURPOSES, READERS, narrowed_policy, small_policy
 from tests.support.stores import START, SetClock, StoreFactory, scratch
 
 Hand: TypeAlias = Literal["here", "there", "agent", "app"]
@@ -33,8 +33,11 @@ CANARY: Final = "canary"
 METHOD: Final = "canary-method"
 REASON: Final = "canary-reason"
 
-RESEALING: Final = ("resealed", "retention-applied")
-DESTROYING: Final = ("consent-withdrawn", "consent-invalidated", "consent-expired", "erased", "retention-applied")
+RESEALING: Final = ("resealed", "retention-applied", "narrowing-applied")
+DESTROYING: Final = (
+    *("consent-withdrawn", "consent-invalidated", "consent-expired", "erased"),
+    *("retention-applied", "narrowing-applied"),
+)
 
 
 @cache
@@ -276,6 +279,25 @@ class World:
         said = cast("dict[str, Json]", self.answer(hand, {"do": "retention"}))
         found = self.model.retain()
         assert (said["purposes"], said["resealed"], said["damaged"]) == (found, sum(found.values()), 0)
+
+    def narrow(self, hand: Hand) -> None:
+        """The policy narrows by one more step, if there is one; the other hand is told, and opens the store again."""
+        steps = len(self.model.gone) + 1
+        if steps > len(NARROWINGS):
+            return
+        if hand == "there":
+            self.ask("there", {"do": "statistics"})
+        text = narrowed_policy(steps).text.decode()
+        self.answer(hand, {"do": "policy", "policy": text, "key": str(factory().key_file)})
+        purpose, field, _, _ = NARROWINGS[steps - 1]
+        self.model.narrow(purpose, field)
+        if hand == "there" or self.peer_open:
+            other: Hand = "here" if hand == "there" else "there"
+            self.refused(other, {"do": "consents", "account": "canary-nobody"}, "PolicyChanged")
+        if hand == "there":
+            self.reopen()
+        else:
+            self.close_peer()
 
     def erase(self, hand: Hand, accounts: Sequence[str], reference: str | None) -> None:
         """Erase accounts; the answer names a key for each leaf."""

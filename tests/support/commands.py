@@ -70,6 +70,7 @@ class Told(msgspec.Struct, frozen=True):
     decisions: list[DecisionTold] = msgspec.field(default_factory=list)
     start: int = 0
     everything: bool = False
+    policy: str = ""
     key: str = ""
 
 
@@ -142,6 +143,9 @@ _ACTIONS: Final[Mapping[str, Callable[[cp.Store, Told], object]]] = {
     "step": lambda store, _: store.upkeep.step(),
     "rotate": _rotate,
     "resume": lambda store, _: store.resume_rotation(),
+    "policy": lambda store, told: store.apply_policy(
+        cp.Policy.from_text(told.policy.encode()), key=cp.KeyFile(told.key)
+    ),
     "retention": lambda store, _: store.upkeep.run_retention(attended=True),
 }
 
