@@ -351,11 +351,13 @@ class RecordingLaws(Laws):
         self.world.retention(hand)
         self.world.access(hand, account)
 
-    @rule(hand=hands, account=accounts, purpose=one_purpose)
-    def narrow(self, hand: Hand, account: str, purpose: str) -> None:
+    @rule(hand=hands, event=events())
+    def narrow(self, hand: Hand, event: Given) -> None:
         """What a policy does not allow any more, nobody records or sees from then on."""
+        self.record(hand, event)
         self.world.narrow(hand)
-        self.world.read(hand, account, purpose)
+        for purpose in PURPOSES:
+            self.world.read(hand, event[0], purpose)
 
     @rule(
         step=st.sampled_from(["noted", "applied", "journalled", "succeeded", "gate passed", "cleared"]),

@@ -106,13 +106,18 @@ class World:
     def service(self, role: str) -> cp.Store:
         """The store as a service has it, which gets its capability when it is first asked."""
         if role not in self._services:
-            path = self.path.with_name(f"{self.path.name}-{role}-{self.epoch}.cap")
-            self.store.issue_capability(path, SERVICES[role], role)
+            self.store.issue_capability(self._capability(role), SERVICES[role], role)
             for purpose in SERVICES[role]:
                 self.model.leaf("capability-issued", purpose, role)
-            key = cp.Capability(path)
-            self._services[role] = cp.Store.open(self.path, key=key, clock=self.clock, durability="relaxed")
+            self._services[role] = self._open_service(role)
         return self._services[role]
+
+    def _capability(self, role: str) -> Path:
+        return self.path.with_name(f"{self.path.name}-{role}-{self.epoch}.cap")
+
+    def _open_service(self, role: str) -> cp.Store:
+        key = cp.Capability(self._capability(role))
+        return cp.Store.open(self.path, key=key, clock=self.clock, durability="relaxed")
 
     def crash(self, step: str, command: Mapping[str, object]) -> bool:
         """Let a new process begin the command and end at ``step``; whether it got there."""
@@ -288,7 +293,7 @@ class World:
         if hand == "there":
             self.ask("there", {"do": "statistics"})
         text = narrowed_policy(steps).text.decode()
-        self.answer(hand, {"do": "policy", "policy": text, "key": str(factory().key_file)})
+        self.answer(hand, {"do": "policy", "policy": text, "key": str(self.key)})
         purpose, field, _, _ = NARROWINGS[steps - 1]
         self.model.narrow(purpose, field)
         if hand == "there" or self.peer_open:
@@ -298,6 +303,10 @@ class World:
             self.reopen()
         else:
             self.close_peer()
+        for role, service in list(self._services.items()):
+            self.refused(cast("Hand", role), {"do": "log"}, "PolicyChanged")
+            service.close()
+            self._services[role] = self._open_service(role)
 
     def erase(self, hand: Hand, accounts: Sequence[str], reference: str | None) -> None:
         """Erase accounts; the answer names a key for each leaf."""
