@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from consentprofile.crypto.capability import Capability
-from consentprofile.crypto.providers import KeyProvider
+from consentprofile.crypto.providers import KeyProvider, Parameters
 from consentprofile.errors import (
     BeyondCapability,
     BrokenLog,
@@ -96,6 +96,27 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     keys_found: int
 
 
+class _Recalled:
+    """A key whose secret is asked for once for each epoch, however often the store is opened on the way."""
+
+    def __init__(self, key: KeyProvider) -> None:
+        self._key = key
+        self._secrets: dict[Parameters, bytes] = {}
+
+    def enroll(self) -> tuple[bytes, Parameters]:
+        """As that of the key."""
+        return self._key.enroll()
+
+    def recall(self, parameters: Parameters) -> bytes:
+        """As that of the key."""
+        if parameters not in self._secrets:
+            self._secrets[parameters] = self._key.recall(parameters)
+        return self._secrets[parameters]
+
+    def __repr__(self) -> str:
+        return "<key, withheld>"
+
+
 class _Place:
     """Where a restored store is made, and how to open it there."""
 
@@ -149,6 +170,7 @@ def restore(
     if sources.data is None and sources.keyring is None and sources.journal is None:
         raise InputError("name what to restore from: a copy of the data or of the keyring, or a journal")
     say = progress or (lambda _: None)
+    key = _Recalled(key)
     with suppress(ConsentProfileError):  # what a crash has left pending is finished, where the store can be opened
         open_session(path, key, clock, wait=wait, durability="full").close()
     with Staging(path, wait=wait, observe=observe) as staging:

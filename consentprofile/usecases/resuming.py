@@ -160,8 +160,10 @@ def judge(session: Session) -> Judged:
     """
     alive, purged, quarantined = (dict.fromkeys(TABLES, 0) for _ in range(3))
     beyond: dict[int, int] = {}
-    for table in TABLES:
-        for slots, rows in _pages(session, table):
+    for first, last, slots in _pages(session):
+        for table in TABLES:
+            with session.ground.files.reading():
+                rows = session.ground.rows(table).between(first, last)
             dead = set()
             for (number, generation), sealed in rows.items():
                 try:
@@ -187,14 +189,14 @@ def _require_alive(generation: int, slot: Slot | None) -> None:
     require_alive(generation, slot)
 
 
-def _pages(session: Session, table: str) -> Iterator[tuple[dict[int, Slot], dict[tuple[int, int], list[bytes]]]]:
+def _pages(session: Session) -> Iterator[tuple[int, int, dict[int, Slot]]]:
+    """Every slot in pages, each with the first and the last number of a row that may name one of them, or none."""
     first, last = LOWEST, 0
     while first <= HIGHEST:
-        with session.ground.files.reading(), session.ground.keyring.snapshot():
+        with session.ground.files.reading():
             slots = {slot.number: slot for slot in session.ground.keyring.iterate(last, PAGE)}
-            last = max(slots) if len(slots) == PAGE else HIGHEST
-            rows = session.ground.rows(table).between(first, last)
-        yield slots, rows
+        last = max(slots) if len(slots) == PAGE else HIGHEST
+        yield first, last, slots
         first = last + 1
 
 

@@ -542,6 +542,25 @@ def test_a_new_place_in_which_nothing_could_be_restored_is_gone_again(ruin: Ruin
     assert not (tmp_path / "new").exists()
 
 
+def test_a_passphrase_is_asked_for_once(tmp_path: Path) -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(1)
+        return "correct horse battery staple"
+
+    key = cp.Passphrase(ask, memory_kib=19 * 1024, iterations=2)
+    policy = read_policy(POLICY, "policy.toml")
+    with cp.Store.create(tmp_path / "store", policy=policy, key=key) as store:
+        store.give_consent("acct", ["support"], notice="2024-01", method="form")
+        store.back_up(tmp_path / "data.backup")
+        store.erase("acct")
+    (tmp_path / "store" / "data.db").unlink()
+    asked.clear()
+    assert cp.Store.restore(tmp_path / "store", key=key, data=tmp_path / "data.backup").log == "lineage"
+    assert len(asked) == 1
+
+
 # ---- a policy since -----------------------------------------------------------------------------------
 
 SECOND = POLICY.replace('title = "Know how many come when"', 'title = "Know how many come, and when"')
