@@ -21,12 +21,12 @@ from consentprofile.errors import (
     OlderFormat,
     StoreClosed,
     StoreFault,
-    StoreNotFound,
     UnsupportedEnvironment,
 )
 from consentprofile.store import names
 from consentprofile.store.faults import typed
 from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
+from consentprofile.store.place import Place, require_files
 from consentprofile.store.process import FORKS, open_stores
 from consentprofile.store.settling import enter, is_unsettled
 from consentprofile.store.transaction import Transaction
@@ -120,12 +120,6 @@ def require_format(connection: sqlite3.Connection, name: str) -> None:
         )
 
 
-def _require_files(path: Path) -> None:
-    for name in (KEYS, DATA):
-        if not (path / name).is_file():
-            raise StoreNotFound(f"there is no store here, or its {name} is missing; `consentprofile init` makes one")
-
-
 class Files:
     """An open store's files. One process, any number of threads; a fork opens its own at first use."""
 
@@ -145,7 +139,7 @@ class Files:
 
     def _open(self) -> None:
         if not is_unsettled(self.path):
-            _require_files(self.path)
+            require_files(self.path)
         self._forks = len(FORKS)
         self.mutex = threading.RLock()
         self._writers = 0
@@ -156,7 +150,8 @@ class Files:
             for lock in (self._alive, self._writer, self._gate):
                 undo.callback(lock.close)
             enter(self.path, self._alive)
-            _require_files(self.path)
+            require_files(self.path)
+            self._place = Place(self.path)
             with self._writer.held():  # whoever opens first may have to recover a WAL or a hot journal
                 self.keys = connect(self.path / KEYS, wait=self._wait)
                 undo.callback(self.keys.close)
@@ -210,9 +205,12 @@ class Files:
         the store's files before it, too, has ended."""
         return self._alive.descriptor
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Hold the writer lock, for a change to either file. Nested calls of one thread hold it once."""
-        return _Writing(self)
+    def writing(self, *, anywhere: bool = False) -> AbstractContextManager[None]:
+        """Hold the writer lock, for a change to either file. Nested calls of one thread hold it once.
+
+        Raises :class:`StoreFault` where the files are no longer the ones that were opened, unless they may be anywhere.
+        """
+        return _Writing(self, anywhere)
 
     def reading(self) -> AbstractContextManager[None]:
         """Hold the gate, shared, for one slice in which keys are fetched, blocks opened, and keys put down again."""
@@ -289,9 +287,10 @@ class Files:
         if len(FORKS) != self._forks:
             self._closed = True
             return
-        with self.writing():
-            self._checkpoint("TRUNCATE")
-            self.data.close()
+        with self.writing(anywhere=True):
+            if self._place.is_same:
+                self._checkpoint("TRUNCATE")
+            self.data.close()  # SQLite leaves a file alone that is no longer where it was opened
             self.keys.close()
             self._closed = True
         for lock in (self._gate, self._writer, self._alive):
@@ -304,10 +303,11 @@ class Files:
 class _Writing:
     """A block under the writer lock."""
 
-    __slots__ = ("_files",)
+    __slots__ = ("_anywhere", "_files")
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, anywhere: bool) -> None:
         self._files = files
+        self._anywhere = anywhere
 
     def __enter__(self) -> None:
         files = self._files
@@ -317,6 +317,8 @@ class _Writing:
             files._require_open()
             if files._writers == 0:
                 files._writer.acquire()
+                if not self._anywhere:
+                    files._place.require_same(files._writer.release)
             files._writers += 1
         except BaseException:
             files.mutex.release()
