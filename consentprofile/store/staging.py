@@ -28,7 +28,7 @@ _ADD: Final = (
     "ORDER BY other.id"
 )
 _ADD_POLICIES: Final = (
-    "INSERT INTO policy SELECT * FROM live.policy WHERE number > (SELECT max(number) FROM main.policy) AND number <= ?"
+    "INSERT INTO policy SELECT * FROM live.policy WHERE number > (SELECT max(number) FROM main.policy)"
 )
 
 
@@ -135,7 +135,7 @@ class Staging:
                     data.execute(f"INSERT INTO main.{table} SELECT * FROM live.{table}")
                 for table in _ADDED:
                     data.execute(_ADD.format(table=table))
-                data.execute(_ADD_POLICIES, (self._last_policy(),))
+                data.execute(_ADD_POLICIES)
                 data.execute("COMMIT")
         except sqlite3.ProgrammingError:
             raise
@@ -144,28 +144,26 @@ class Staging:
         self._observe("record kept")
         return True
 
-    def _last_policy(self) -> int:
-        """The number of the newest policy that the keyring has accepted."""
-        with closing(connect(self.path / KEYS, wait=self._wait)) as keys:
-            return int(keys.execute("SELECT ifnull(max(number), 0) FROM accepted_policy").fetchone()[0])
+    def give_policies(self, texts: dict[bytes, bytes]) -> tuple[int, dict[int, bytes]]:
+        """Let the data have the policies that the keyring has accepted: no others, and of ``texts`` those it lacks.
 
-    def give_policies(self, texts: dict[bytes, bytes]) -> tuple[int, int]:
-        """Add policies, canonical JSON by digest, that the keyring has accepted and the data does not have yet.
-
-        How many are missing still, and how many the data has that the keyring has not accepted.
+        ``texts`` are canonical JSON by digest. How many are missing still; and the texts, by number, of those that were
+        taken out, for the keyring is from before they were accepted.
         """
         try:
             with closing(connect(self.path / KEYS)) as keys, closing(connect(self.path / DATA)) as data:
                 accepted = dict(keys.execute("SELECT number, digest FROM accepted_policy ORDER BY number"))
-                kept = {number for (number,) in data.execute("SELECT number FROM policy")}
+                kept = dict(data.execute("SELECT number, text FROM policy ORDER BY number"))
                 for number, digest in accepted.items():
                     if number not in kept and digest in texts:
                         query = "INSERT INTO policy (number, digest, text) VALUES (?, ?, ?)"
                         data.execute(query, (number, digest, texts[digest]))
-                        kept.add(number)
+                later = {number: text for number, text in kept.items() if number not in accepted}
+                data.executemany("DELETE FROM policy WHERE number = ?", [(number,) for number in later])
+                (have,) = data.execute("SELECT count(*) FROM policy").fetchone()
         except sqlite3.DatabaseError as error:
             raise typed(error) from None
-        return len(accepted.keys() - kept), len(kept - accepted.keys())
+        return len(accepted) - have, later
 
     def commit(self) -> None:
         """Let what was made here take the place of the old files."""

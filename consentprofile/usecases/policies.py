@@ -92,7 +92,7 @@ def apply(
     if not planned.changes:
         with session.ground.writing():
             return planned  # and no other policy has come into force meanwhile
-    epoch, root = _root(session, key)
+    epoch, root = root_of(session, key)
     ground, new = session.ground, [one for one in policy.purposes if one not in session.purpose_numbers]
     with ground.writing():  # which makes sure that no other policy has come into force since the plan was made
         now = session.now()
@@ -116,7 +116,7 @@ def _accepted(session: Session) -> list[Policy]:
     return [session.history.policies[number] for number in sorted(session.history.policies)]
 
 
-def _root(session: Session, key: KeyProvider) -> tuple[int, bytes]:
+def root_of(session: Session, key: KeyProvider) -> tuple[int, bytes]:
     """The epoch, and the root that this key gives. Raises :class:`WrongKey` unless it is the store's."""
     with session.ground.files.reading(), session.ground.keyring.snapshot():
         store, number = session.ground.keyring.identity()

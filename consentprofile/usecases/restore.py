@@ -122,12 +122,13 @@ class _Place:
 
     def __init__(self, staging: Staging, key: KeyProvider, clock: Clock, wait: float) -> None:
         self.staging = staging
-        self._key, self._clock, self._wait = key, clock, wait
+        self.key = key
+        self._clock, self._wait = clock, wait
 
     def open(self) -> Session:
         """The store that is being made."""
         try:
-            opened = open_session(self.staging.path, self._key, self._clock, wait=self._wait, durability="full")
+            opened = open_session(self.staging.path, self.key, self._clock, wait=self._wait, durability="full")
         except WrongKey:
             raise WrongKey(
                 "the key at hand does not open this keyring: it is another store's, or of an epoch that has ended; "
@@ -248,7 +249,12 @@ def _with_log(place: _Place, sources: Sources, say: Callable[[str], None]) -> _F
     for keep in (True, False):
         place.staging.take(DATA, sources.data)
         kept = keep and (sources.data is None or place.staging.keep_record())
-        _require_policies(*place.staging.give_policies(texts))
+        missing, later = place.staging.give_policies(texts)
+        if missing:
+            raise RestoreRefused(
+                "a policy was accepted after this data was copied, and is not in it: name its file, and that of any "
+                "other since; nothing was changed"
+            )
         opened, told = place.open(), Told()
         say("log")
         try:
@@ -258,28 +264,23 @@ def _with_log(place: _Place, sources: Sources, say: Callable[[str], None]) -> _F
                 if kept and sources.data is not None:
                     opened.close()
                     continue  # with the log of the backup, then
+                if later:
+                    raise RestoreRefused(
+                        "this keyring is from before a policy that was accepted since, and the log that could confirm "
+                        "that does not verify: restore a later keyring; nothing was changed"
+                    ) from None
                 return _Found(opened, told, BROKEN, opened.origin)
             if kept and sources.data is not None and resuming.is_cut(opened):
                 opened.close()
                 continue
+            resuming.accept_again(opened, place.key, told, later)
         except BaseException:
             opened.close()
             raise
+        if later:
+            opened = place.reopen(opened)
         return _Found(opened, told, KEPT if kept else COPIED, origin)
     raise AssertionError("the second log is taken as it is")
-
-
-def _require_policies(missing: int, beyond: int) -> None:
-    if missing:
-        raise RestoreRefused(
-            "a policy was accepted after this data was copied, and is not in it: name its file, and that of any other "
-            "since; nothing was changed"
-        )
-    if beyond:
-        raise RestoreRefused(
-            "this keyring is from before a policy that the store has accepted since: restore one from after it, or "
-            "data from before it, too; nothing was changed"
-        )
 
 
 def _destroy_again(found: _Found, sources: Sources, path: Path, *, accept_undone: bool) -> tuple[int, bool]:

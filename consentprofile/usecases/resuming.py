@@ -6,17 +6,22 @@ can open it; so nothing here can be seen half done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from consentprofile import canonical
+from consentprofile.crypto.keys import WrappedKey, mint_purposes
+from consentprofile.crypto.providers import KeyProvider
 from consentprofile.crypto.slots import Slot, SlotKind, require_alive
-from consentprofile.errors import BrokenLog, DestroyedKey, QuarantinedRecord
+from consentprofile.errors import BrokenLog, DestroyedKey, QuarantinedRecord, RestoreRefused
 from consentprofile.model.consent import State
+from consentprofile.model.policy import Policy
 from consentprofile.store.ports import (
     ACCOUNT_PLACE,
     EVIDENCE_PLACE,
+    POLICY,
     TABLES,
     Destruction,
     Keyring,
@@ -26,6 +31,7 @@ from consentprofile.tlog.leaf import GRANTS, KEY_ID, Draft, Leaf, Operation
 from consentprofile.tlog.lineage import Lineage, next_origin
 from consentprofile.usecases import heads
 from consentprofile.usecases.account_keys import AccountKeys, Changes
+from consentprofile.usecases.policies import root_of
 from consentprofile.usecases.session import DEFAULT_ORIGIN, Session
 
 PAGE: Final = 500
@@ -60,11 +66,15 @@ class Told:
         self.alive: dict[bytes, str] = {}
         """The purposes of compartment keys by their ids."""
         self.died: dict[bytes, Death] = {}
+        self.policies: dict[bytes, int] = {}
+        """The leaf with which each policy was accepted, by its digest."""
         self.size = 0
 
     def note(self, leaf: Leaf) -> None:
         """Take in one leaf after the other."""
         self.size = leaf.sequence + 1
+        if leaf.operation == Operation.POLICY_ACCEPTED:
+            self.policies[leaf.policy] = leaf.sequence
         key_id = dict(leaf.facts).get(KEY_ID)
         if not isinstance(key_id, bytes):
             return
@@ -74,6 +84,46 @@ class Told:
         self.alive.pop(key_id, None)
         if leaf.operation != Operation.KEY_GONE:  # which may have been lost with a keyring that is found again
             self.died[key_id] = Death(leaf.operation, leaf.hour)
+
+
+# ---- what was accepted is accepted again ----------------------------------------------------------------
+
+
+def accept_again(session: Session, key: KeyProvider, told: Told, later: Mapping[int, bytes]) -> None:
+    """Let an older keyring accept the policies, texts by number, that were accepted since. Open the store anew then.
+
+    Each must be one whose acceptance stands in the log under a signed head: nobody without the key can put another
+    there. A purpose that it adds gets a new key; what the lost one wrapped is lost. Raises :class:`RestoreRefused`.
+    """
+    if not later:
+        return
+    epoch, root = root_of(session, key)
+    store = session.ground.keyring.identity()[0]
+    known = set(session.purpose_numbers)
+    with session.ground.writing():
+        newest = session.ground.heads.newest()
+        signed = 0 if newest is None else newest.size
+        for number, text in sorted(later.items()):
+            digest = canonical.digest(text)
+            if told.policies.get(digest, signed) >= signed:
+                raise RestoreRefused("the data has a policy that the signed log does not know; nothing was changed")
+            new = [name for name in Policy.from_text(text).purposes if name not in known]
+            known.update(new)
+            wrapped = mint_purposes(root, store, epoch, new)
+            session.ground.pending.perform(_accepting(session, number, text, epoch, wrapped))
+
+
+def _accepting(
+    session: Session, number: int, text: bytes, epoch: int, wrapped: Sequence[WrappedKey]
+) -> Callable[[Keyring], Work]:
+    digest = canonical.digest(text)
+
+    def change(keyring: Keyring) -> Work:
+        keyring.accept(number, digest, session.keys.index)
+        keyring.add_purposes(epoch, wrapped)
+        return Work(digest, rows=((POLICY, number, 0, text),))
+
+    return change
 
 
 # ---- what had died dies again ------------------------------------------------------------------------

@@ -563,17 +563,32 @@ def test_a_passphrase_is_asked_for_once(tmp_path: Path) -> None:
 
 # ---- a policy since -----------------------------------------------------------------------------------
 
-SECOND = POLICY.replace('title = "Know how many come when"', 'title = "Know how many come, and when"')
+SECOND = POLICY.replace(
+    "[suppression]",
+    """[purposes.research]
+title = "Find out what helps"
+dpv = "dpv:ResearchAndDevelopment"
+notice = "2024-01"
+lifetime = "365 days"
+retention = "3 months"
+evidence = "6 months"
+readers = ["planner"]
+precision = "hour"
+keep = 100
+collect = { login = ["platform"] }
+
+[suppression]""",
+)
 
 
 def accept(ruin: Ruin) -> cp.Policy:
-    """Let the store have accepted another policy since the copies were made."""
+    """Let the store accept another policy, with a purpose more, after the copies were made, and go by it."""
     policy = read_policy(SECOND, "policy.toml")
     ruin.open()
-    seal = ruin.store._session.keys.index.policy(2, policy.digest)
+    ruin.store.apply_policy(policy, key=ruin.key)
+    ruin.give("research", account=EVE)
+    ruin.store.record(event(account=EVE, at=ruin.clock.now, id="under the second"))
     ruin.store.close()
-    edit(ruin.path, "keys.db", "INSERT INTO accepted_policy VALUES (2, ?, ?)", policy.digest, seal)
-    edit(ruin.path, "data.db", "INSERT INTO policy VALUES (2, ?, ?)", policy.digest, policy.text)
     return policy
 
 
@@ -599,13 +614,29 @@ def test_where_that_is_gone_their_files_are_asked_for(ruin: Ruin) -> None:
     ruin.sound()
 
 
-def test_a_keyring_from_before_a_policy_does_not_go_with_data_from_after_it(ruin: Ruin) -> None:
-    accept(ruin)
+@pytest.mark.parametrize("both", [False, True])
+def test_a_keyring_from_before_a_policy_accepts_it_again(ruin: Ruin, both: bool) -> None:
+    """What was recorded under it since can be read; what was given for its new purpose has to be given again."""
+    policy = accept(ruin)
     ruin.lose("keys.db")
-    with pytest.raises(cp.RestoreRefused, match="from before a policy"):
+    ruin.restore(keyring=ruin.keyring, data=ruin.data if both else None)
+    assert ruin.store.policy.digest == policy.digest
+    assert ruin.seen() == [None, None, 3 if both else 5, None]
+    assert ruin.state("research", EVE).state == "none"
+    ruin.give("research", account=EVE)
+    ruin.store.record(event(account=EVE, at=ruin.clock.now, id="once more"))
+    assert (ruin.events("support", EVE) or [])[-1].kind == "login"
+    ruin.sound()
+
+
+def test_a_policy_that_the_signed_log_does_not_know_is_not_accepted(ruin: Ruin) -> None:
+    """Somebody who writes data.db puts a policy with more readers beside an older keyring."""
+    policy = read_policy(SECOND.replace('readers = ["marketer"]', 'readers = ["marketer", "planner"]'), "policy.toml")
+    edit(ruin.path, "data.db", "INSERT INTO policy VALUES (2, ?, ?)", policy.digest, policy.text)
+    ruin.lose("keys.db")
+    with pytest.raises(cp.RestoreRefused, match="the signed log does not know"):
         ruin.restore(keyring=ruin.keyring)
-    assert ruin.restore(data=ruin.data, keyring=ruin.keyring).destroyed_again == 4
-    assert ruin.seen() == [None, None, 3, None]
+    assert not (ruin.path / "keys.db").exists()
 
 
 # ---- epochs --------------------------------------------------------------------------------------------
