@@ -78,6 +78,7 @@ def resume(session: Session, *, progress: Progress | None = None) -> Rotated | N
     Raises :class:`BeyondCapability`, and :class:`CorruptRecord` where the former keys are gone.
     """
     session.keys.require_officer()
+    _follow(session)
     with session.ground.files.reading():
         if session.ground.epochs.before() is None:
             return None
@@ -106,19 +107,18 @@ def begin(session: Session, key: KeyProvider, *, retag: bool = False) -> None:
     _require_new(secret, store, former)
     root = keys.derive_root(secret, store, number + 1)
     check = keys.check_value(root)
-    later: list[EpochKeys] = []
     with ground.writing():
         _require_finished(session)
 
         def change(keyring: Keyring) -> Work:
-            later.clear()
             if keyring.identity()[1] != number:
                 raise InputError("the keys were rotated meanwhile; nothing was changed by this call")
             wrapped = keys.wrap_epoch(root, store, number + 1, session.keys.hand_on(retag=retag))
-            later.append(keys.open_epoch(root, check, store, number + 1, wrapped))
+            later = keys.open_epoch(root, check, store, number + 1, wrapped)
+            session.begun = check, later
             ground.epochs.begin(Epoch(number + 1, encode_parameters(parameters), check, wrapped))
             if retag:
-                keyring.reseal_policies(session.keys.index, later[0].index)
+                keyring.reseal_policies(session.keys.index, later.index)
             facts: tuple[Fact, ...] = ((EPOCH, number + 1), (RETAGGED, 1)) if retag else ((EPOCH, number + 1),)
             leaf = Draft(Operation.KEYS_ROTATED, session.now(), "", "officer", facts)
             return Work(session.policy.digest, (leaf,))
@@ -126,10 +126,18 @@ def begin(session: Session, key: KeyProvider, *, retag: bool = False) -> None:
         try:
             ground.pending.perform(change)
         finally:
-            # Whatever came after it: once the new epoch is in the keyring, its keys are those that are held.
-            if later and ground.keyring.identity()[1] == number + 1:
-                session.keys.become(later[0])
-                ground.epoch = number + 1
+            _follow(session)
+
+
+def _follow(session: Session) -> None:
+    """Go by the keys of the epoch that this session has begun, where it is in force, whatever failed after that."""
+    if session.begun is not None:
+        check, begun = session.begun
+        with session.ground.files.writing():
+            keyring = session.ground.keyring
+            if keyring.identity()[1] == begun.epoch and keyring.epoch(begun.epoch).check_value == check:
+                session.keys.become(begun)
+                session.ground.epoch, session.begun = begun.epoch, None
 
 
 def _require_finished(session: Session) -> None:

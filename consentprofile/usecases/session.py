@@ -78,6 +78,8 @@ class Session:
         self.keys: Final = opened
         self.role: Final = role
         """The role that a capability pins; None for the key of the store, which pins none."""
+        self.begun: tuple[bytes, EpochKeys] | None = None
+        """The check value and the keys of an epoch that this session has begun, until it is known to be in force."""
         self.clock: Final = clock
         self.origin: Final = ground.keyring.origin()
         self._policies = {

@@ -20,7 +20,7 @@ from tests.faults.children import Stage
 from tests.stateful.model import Compartment, Decided, Model
 from tests.support.people import ADA, BOB, agree, edit, login, look, profile, sign_up
 from tests.support.policies import NARROWINGS, NOTICE, PURPOSES, READERS, narrowed_policy
-from tests.support.stores import DAY, START, SetClock, StoreFactory, moment
+from tests.support.stores import DAY, START, ReadyKey, SetClock, StoreFactory, moment
 
 EVE: Final = "account-eve"
 EVERYBODY: Final = (ADA, BOB, EVE)
@@ -53,6 +53,8 @@ class Operation:
     """The steps (from 1) that a power cut may undo although they are acknowledged, together with all after them."""
     findings: frozenset[str] = frozenset()
     """What a check may find until the last step is done."""
+    go_on: Callable[[cp.Store], object] = lambda store: None
+    """What is done to carry on what was left unfinished; those who open a store of ours anew do it by themselves."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,10 @@ def narrowed(model: Model) -> None:
 
 def _a_month_later(store: cp.Store, model: Model, clock: SetClock) -> None:
     clock.second = model.clock = START + 20 * DAY
+
+
+def _a_new_key(store: cp.Store, model: Model, clock: SetClock) -> None:
+    cp.KeyFile(store._session.ground.path.with_name("new.key")).enroll()
 
 
 def _withdrawn(store: cp.Store, model: Model, clock: SetClock) -> None:
@@ -370,6 +376,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "issue a capability",
         lambda stage: stage.store.issue_capability(stage.beside / "capability", "support", "agent", actor=OFFICER),
         (lambda model: model.leaf("capability-issued", "support", "agent"),),
+    ),
+    Operation(
+        "rotate the keys",
+        lambda stage: stage.store.rotate_keys(ReadyKey(stage.key.path.with_name("new.key"))),
+        (all_of(a_leaf("keys-rotated", "officer"), a_leaf("epoch-closed", "officer")),),
+        prepare=_a_new_key,
+        go_on=lambda store: store.resume_rotation(),
     ),
     Operation(
         "sign a head",

@@ -95,6 +95,7 @@ def fail(scene: Scene, pictures: list[Picture], disk: Disk, number: int, watched
         told = str(error)
     watched.watcher = None
     assert told or done == len(operation.changes)
+    operation.go_on(store)
     reached = done + judge(store, pictures[done : done + 2], tolerated=operation.findings)
     assert pictures[reached].accounts == pictures[done].accounts or not misleads(told), told
     stage.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import consentprofile as cp
+from consentprofile.crypto.providers import Parameters
 from consentprofile.store.files import Durability
 from tests.support.policies import small_policy
 
@@ -45,12 +46,23 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
+class ReadyKey(cp.KeyFile):
+    """A key file that is there already: nothing is written where an epoch begins with it."""
+
+    def enroll(self) -> tuple[bytes, Parameters]:
+        """The secret of the file."""
+        parameters = Parameters(self.provider)
+        return self.recall(parameters), parameters
+
+
 class StoreFactory:
     """Hands out stores below one directory; each is a copy of a store that was made once, under the same key."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.key_file = directory / "key"
+        self.new_key_file = directory / "new.key"
+        """Where the key lies that stores are rotated to, if they are."""
         self._template = directory / "template"
         self._made = 0
 
@@ -77,6 +89,18 @@ class StoreFactory:
         wait: float = 5.0,
         key: Path | None = None,
     ) -> cp.Store:
-        """Open a store of this factory, with its key file or with the one that its keys were rotated to."""
+        """Open a store of this factory, with its key file or with the one that its keys were rotated to.
+
+        Where that is not said, and there is a new key for all of them, a rotation is carried to its end.
+        """
+        clock = clock or SetClock()
         file = self.key if key is None else cp.KeyFile(key)
-        return cp.Store.open(path, key=file, clock=clock or SetClock(), durability=durability, wait=wait)
+        try:
+            return cp.Store.open(path, key=file, clock=clock, durability=durability, wait=wait)
+        except (cp.KeysRotated, cp.WrongKey):
+            if key is not None or not self.new_key_file.exists():
+                raise
+        new = cp.KeyFile(self.new_key_file)
+        store = cp.Store.open(path, key=new, clock=clock, durability=durability, wait=wait)
+        store.resume_rotation()
+        return store

@@ -223,6 +223,23 @@ def test_a_new_key_that_is_not_to_be_had_changes_nothing(stores: StoreFactory, p
 # ---- what the old key can still do ------------------------------------------------------------------
 
 
+def test_a_rotation_that_failed_is_not_taken_for_one_that_another_process_carried_out(
+    stores: StoreFactory, path: Path, new_key: cp.KeyFile, tmp_path: Path
+) -> None:
+    with stores.open(path) as store:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store._session.ground.epochs, "begin", lambda epoch: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                store.rotate_keys(cp.KeyFile(tmp_path / "never.key"))
+        assert seen(store, ADA) == 3
+        with stores.open(path) as other:
+            other.rotate_keys(new_key)
+        assert is_told(store.resume_rotation)
+        assert is_told(lambda: seen(store, ADA))
+    with reopen(path, new_key) as store:
+        all_is_there(store)
+
+
 def test_neither_key_opens_the_others_keyring(
     stores: StoreFactory, path: Path, new_key: cp.KeyFile, tmp_path: Path
 ) -> None:
