@@ -126,9 +126,18 @@ class Upkeep:
             except StoreBusy:
                 pass  # others are at work: later, then
             except StoreClosed:
-                return
+                if self._is_closed():
+                    return
+                more = True  # it was opened anew meanwhile, under another policy
             except (ConsentProfileError, OSError) as error:
                 _tell(error, told)  # the app goes on, slower and slower: whoever reads its log can tell why
+
+    def _is_closed(self) -> bool:
+        try:
+            self._session()
+        except StoreClosed:
+            return True
+        return False
 
     def __repr__(self) -> str:
         return "<Upkeep>"

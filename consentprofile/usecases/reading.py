@@ -194,14 +194,15 @@ def rules_for(session: Session, purpose: Purpose, slot: Slot, events: Sequence[R
     is left, times are told as coarsely as they may have been kept.
     """
     held = session.held(slot.header.terms)
-    precision = held.holds.precision
-    if slot.header.state == State.RENEWED:
+    precision, keep = held.holds.precision, held.holds.keep
+    if slot.header.state == State.RENEWED and precision != (coarsest := session.history.coarsest(purpose.name)):
         renewed = slot.header.until - held.lifetime
-        if any(event.at < renewed for event in events):
-            precision = session.history.coarsest(purpose.name)
-    if (precision, held.holds.keep) == (purpose.precision, purpose.keep):
+        counted = events if len(events) <= keep else dedupe(events)[-keep:]
+        if any(event.at < renewed for event in counted):
+            precision = coarsest
+    if (precision, keep) == (purpose.precision, purpose.keep):
         return purpose
-    return msgspec.structs.replace(purpose, precision=precision, keep=held.holds.keep)
+    return msgspec.structs.replace(purpose, precision=precision, keep=keep)
 
 
 def public_event(event: Recorded) -> StoredEvent:

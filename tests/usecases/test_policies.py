@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -11,6 +12,9 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.model.policy_file import read_policy
+from consentprofile.upkeep import Upkeep
+from consentprofile.usecases import compaction
+from consentprofile.usecases.session import Session
 from tests.support.people import edit, look
 from tests.usecases.changes import ANALYTICS, FEWER, LATER, READER, apply, asking_anew, edited
 from tests.usecases.scene import ACCOUNT, AGENT, NOW, POLICY, Scene, event
@@ -471,6 +475,27 @@ def test_a_handle_from_before_records_nothing_under_the_policy_that_is_over(scen
     with cp.Store.open(scene.folder / "store", key=scene.key, clock=scene.clock) as again:
         assert again.record(event(total=5))["support"] == "recorded"
     assert fields(scene) == [set()]
+
+
+def test_upkeep_in_the_background_goes_on_under_the_new_policy(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a step was on its way when the store was opened anew, and finds the old files closed."""
+    under: list[int] = []
+    gone_on = threading.Event()
+
+    def step(session: Session) -> bool:
+        under.append(session.policy_number)
+        with session.ground.files.reading():
+            gone_on.set()
+        return False
+
+    old = scene.store._session
+    apply(scene, NARROWER)
+    monkeypatch.setattr(compaction, "step", step)
+    upkeep = Upkeep(lambda: scene.store._session if under else old)
+    upkeep.start(every=0.001)
+    assert gone_on.wait(10)
+    upkeep.stop()
+    assert under[:2] == [1, 2]
 
 
 def test_the_older_policy_put_back_opens_nothing(scene: Scene) -> None:
