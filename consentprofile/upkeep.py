@@ -120,24 +120,25 @@ class Upkeep:
         told: set[str] = set()
         more = True
         while not stop.wait(PAUSE if more else every):
-            more = False
+            more, at_work = False, None
             try:
-                more = self.step()
+                at_work = self._session()
+                more = compaction.step(at_work)
             except StoreBusy:
                 pass  # others are at work: later, then
             except StoreClosed:
-                if self._is_closed():
+                if self._has_ended(at_work):
                     return
-                more = True  # it was opened anew meanwhile, under another policy
+                more = True
             except (ConsentProfileError, OSError) as error:
                 _tell(error, told)  # the app goes on, slower and slower: whoever reads its log can tell why
 
-    def _is_closed(self) -> bool:
+    def _has_ended(self, at_work: Session | None) -> bool:
+        """Whether the store is closed for good: where its policy was changed meanwhile, it was opened anew."""
         try:
-            self._session()
+            return self._session() is at_work
         except StoreClosed:
             return True
-        return False
 
     def __repr__(self) -> str:
         return "<Upkeep>"
