@@ -79,22 +79,32 @@ def _take_place(directory: Path, observe: Observe) -> None:
     whole = directory / WHOLE
     _add_to_journal(directory, whole / JOURNAL)
     observe("journal in place")
-    if (whole / DATA).exists():
+    if _is_to_come(whole / DATA, directory / DATA):
         for ending in ("-wal", "-shm", "-journal"):
             (directory / (DATA + ending)).unlink(missing_ok=True)
         os.replace(whole / DATA, directory / DATA)
         sync(directory)
+        sync(whole)
     observe("data in place")
-    if (whole / KEYS).exists():
+    if _is_to_come(whole / KEYS, directory / KEYS):
         (directory / (KEYS + "-journal")).unlink(missing_ok=True)
         _overwrite(directory / KEYS)
         observe("old keyring overwritten")
         os.replace(whole / KEYS, directory / KEYS)
         sync(directory)
+        sync(whole)
     observe("keyring in place")
     shutil.rmtree(whole)
     sync(directory)
     observe("settled")
+
+
+def _is_to_come(made: Path, place: Path) -> bool:
+    """Whether a file has not taken its place yet.
+
+    A power cut may leave both names of a file that was on its way: overwriting the old one would overwrite the new.
+    """
+    return made.exists() and not (place.exists() and made.samefile(place))
 
 
 def _add_to_journal(directory: Path, lines: Path) -> None:

@@ -134,6 +134,18 @@ def test_a_copy_of_the_keyring_that_a_kill_has_left_is_overwritten(yesterday: Ye
         assert set(left.read()) == {0}
 
 
+@pytest.mark.parametrize("name", ["data.db", "keys.db"])
+def test_a_power_cut_that_leaves_both_names_of_a_file_on_its_way(yesterday: Yesterday, name: str) -> None:
+    """What has taken its place is neither overwritten nor cut off from what was written since."""
+    assert yesterday.killed_at("keyring in place")
+    (yesterday.path / WHOLE).mkdir(exist_ok=True)
+    os.link(yesterday.path / name, yesterday.path / WHOLE / name)
+    with yesterday.stores.open(yesterday.path) as store:
+        assert (seen(store, ADA), seen(store, BOB)) == (None, 1)
+        sound(store)
+    assert not yesterday.left() & {PART, WHOLE}
+
+
 # ---- a snapshot restored twice ------------------------------------------------------------------------
 
 SEALED: Final = ("block", "evidence", "trail", "account", "actor_book")

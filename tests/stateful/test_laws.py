@@ -219,6 +219,20 @@ class Laws(RuleBasedStateMachine):
         self.world.retag()
         self.world.access("here", account)
 
+    @rule(account=accounts)
+    def back_up(self, account: str) -> None:
+        """Nobody sees a difference."""
+        self.world.back_up()
+        self.world.access("here", account)
+
+    @rule(account=accounts)
+    def restore(self, account: str) -> None:
+        """Yesterday's data with today's keyring: what is gone stays gone, what was given stays given."""
+        if self.world.restore():
+            self.world.access("here", account)
+            for purpose in PURPOSES:
+                self.world.read("here", account, purpose)
+
     @rule(seconds=jumps)
     def time_passes(self, seconds: int) -> None:
         self.world.move_clock(seconds)

@@ -15,7 +15,7 @@ import msgspec
 import consentprofile as cp
 from consentprofile.model.event import Recorded
 from consentprofile.model.profile import fold
-from tests.stateful.model import KEEP, YES, Kept, Model, iso, normal
+from tests.stateful.model import KEEP, YES, Compartment, Kept, Model, iso, normal
 from tests.support.commands import Json, execute
 from tests.support.peer import Peer
 from tests.support.policies import NARROWINGS, NOTICE, PURPOSES, READERS, narrowed_policy, small_policy
@@ -23,6 +23,9 @@ from tests.support.stores import START, SetClock, StoreFactory, scratch
 
 Hand: TypeAlias = Literal["here", "there", "agent", "app"]
 """Who does it: this process, the other one, or a service that opened the store with a capability for this role."""
+
+Held: TypeAlias = tuple[str, str]
+"""An account and a purpose."""
 
 SERVICES: Final = {"agent": ("support", "analytics"), "app": ("support",)}
 """What the capability of each service opens."""
@@ -67,6 +70,8 @@ class World:
         self.epoch = 1
         self.store = factory().open(self.path, self.clock)
         self.peer_open = False
+        self._copy: tuple[Path, dict[Held, tuple[bytes, list[Kept]]]] | None = None
+        self._copies = 0
         self._services: dict[str, cp.Store] = {}
         self._seen = 0
         self._granted: dict[str, str] = {}
@@ -133,6 +138,53 @@ class World:
         if self.peer_open:
             peer("second").close_store()
             self.peer_open = False
+
+    # ---- yesterday's data ------------------------------------------------------------------------
+
+    def back_up(self) -> None:
+        """Copy the data, and keep in mind which events each living key had."""
+        self._copies += 1
+        path = self.path.with_name(f"{self.path.name}-{self._copies}.backup")
+        self.store.back_up(path)
+        self.model.leaf("backed-up", role="officer")
+        keys = self._living()
+        self._copy = path, {held: (key, list(self._compartment(held).events)) for held, key in keys.items()}
+
+    def restore(self) -> bool:
+        """Put the copy in place, if there is one: events are as of then where the key is, and else there are none."""
+        if self._copy is None:
+            return False
+        path, then = self._copy
+        self.close_peer()
+        for service in self._services.values():
+            service.close()
+        self.store.close()
+        done = cp.Store.restore(self.path, key=cp.KeyFile(self.key), data=path, clock=self.clock)
+        assert (done.log, done.destroyed_again, done.unknown) == ("kept", 0, False)
+        assert (done.keys_gone, done.keys_found, sum(done.quarantined.values())) == (0, 0, 0)
+        self.model.leaf("restored", role="officer")
+        self.store = factory().open(self.path, self.clock, key=self.key)
+        for role in self._services:
+            self._services[role] = self._open_service(role)
+        for held, key in self._living().items():
+            before, events = then.get(held, (b"", []))
+            self._compartment(held).events[:] = events if before == key else []
+        return True
+
+    def _living(self) -> dict[Held, bytes]:
+        """The id of each key that lives in a compartment."""
+        session = self.store._session
+        found = {}
+        for account, known in self.model.accounts.items():
+            for purpose in known.compartments:
+                slot = session.ground.keyring.slot_at(session.tag(account), session.place(purpose))
+                if slot is not None and slot.key_held:
+                    found[account, purpose] = slot.header.key_id
+        return found
+
+    def _compartment(self, held: Held) -> Compartment:
+        account, purpose = held
+        return self.model.accounts[account].compartments[purpose]
 
     # ---- another key -----------------------------------------------------------------------------
 
