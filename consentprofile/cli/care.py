@@ -79,10 +79,10 @@ def suppress_command(context: Context, account: str, reason: str, lift: bool, ac
     with context.open() as store:
         act = store.lift_suppression if lift else store.suppress
         changed = act(account, reason, actor=actor)
-        purposes = store.policy.suppressions[reason]
+        purposes = store.policy.suppressions.get(reason, ())  # one of an earlier policy is lifted, too
     out.document({"changed": changed, "lifted": lift, "purposes": purposes})
     if changed:
-        out.line(f"{'Lifted' if lift else 'Switched off'}: {', '.join(purposes)}.")
+        out.line(f"{'Lifted' if lift else 'Switched off'}: {', '.join(purposes) or reason}.")
     else:
         out.line("Nothing was changed: it was so already.")
 

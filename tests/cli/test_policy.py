@@ -90,3 +90,14 @@ def test_a_faulty_policy_is_refused_before_anything(shop: Shop, file: Path) -> N
     write(shop, file, ("format = 1", "format = 2"))
     for command in ("diff", "apply"):
         assert shop.run("policy", command, "changed.toml").exit_code == 4
+
+
+def test_a_reason_that_is_gone_can_still_be_lifted(shop: Shop, file: Path) -> None:
+    shop.done("suppress", ACCOUNT, "--reason", "do-not-contact")
+    notice = '[[notices]]\nversion = "2025-01"\nlanguage = "en"\naddress = "https://a"\nsha256 = "{}"\n\n[fields]'
+    write(shop, file, ('do-not-contact = ["marketing"]', ""), ("[fields]", notice.format("5" * 64)),
+          ('notice = "2024-01"\nlifetime = "395 days"\nretention = "6 months"',
+           'notice = "2025-01"\nlifetime = "395 days"\nretention = "6 months"'))  # fmt: skip
+    shop.done("policy", "apply", "changed.toml", "--yes")
+    assert shop.run("suppress", "acct-2", "--reason", "do-not-contact").exit_code == 3
+    assert shop.done("suppress", ACCOUNT, "--reason", "do-not-contact", "--lift") == "Lifted: do-not-contact.\n"

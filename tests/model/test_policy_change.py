@@ -124,12 +124,13 @@ EDITS: Final = (
 
 
 def edited(old: str, new: str) -> Policy:
+    """The policy with one place changed; a field or purpose with another name has it wherever it is named."""
     assert old in BASE
-    text = BASE.replace(old, new) if old in ("gift = {", "rating = {", "total = {") else BASE.replace(old, new, 1)
-    for name, other in (("gift", "present"), ("rating", "rated"), ("total", "sum"), ("acquisition", "acquired")):
-        if new.startswith(other):
-            text = text.replace(f'"{name}"', f'"{other}"') if name != "total" else text.replace(', "total"', "")
-    if "[purposes.offers]" in new:
+    text = BASE.replace(old, new, 1)
+    name, other = old.partition(" ")[0], new.partition(" ")[0]
+    if old.endswith("= {") and name != other:
+        text = text.replace(f'"{name}"', f'"{other}"')
+    if new == "[purposes.offers]":
         text = text.replace('["marketing"]', '["offers"]')
     return read_policy(text, "policy.toml")
 

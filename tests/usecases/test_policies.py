@@ -397,6 +397,37 @@ def test_a_purpose_ends_when_somebody_says_so_and_its_keys_are_destroyed(scene: 
         apply(scene, POLICY.replace("privacy@shop.example", "dpo@shop.example"))
 
 
+def test_the_policy_changes_after_and_amid_a_rotation_of_the_keys(scene: Scene) -> None:
+    """A purpose that comes between two epochs has a key of the one in force, and keeps it when the other is gone."""
+    scene.give()
+    scene.store.record(event(total=5))
+    new, session = cp.KeyFile(scene.folder / "new.key"), scene.store._session
+
+    def observe(step: str) -> None:
+        if step == "cleared":
+            raise Stopped
+
+    session.ground.pending._observe = observe
+    with pytest.raises(Stopped):
+        scene.store.rotate_keys(new)
+    session.ground.pending._observe = lambda step: None
+    both = edited(FEWER, ("\n[suppression]", ANALYTICS))
+    with pytest.raises(cp.WrongKey):
+        apply(scene, both)
+    scene.store.apply_policy(read_policy(both, "p"), key=new)
+    scene.store.give_consent(ACCOUNT, ["analytics"], notice="2024-01", method="form")
+    assert scene.store.record(event(platform="mobile"))["analytics"] == "recorded"
+    scene.store.resume_rotation()
+    scene.store.close()
+    newer = cp.KeyFile(scene.folder / "newer.key")
+    cp.Store.retag(scene.folder / "store", key=new, new_key=newer, clock=scene.clock)
+    scene.store = cp.Store.open(scene.folder / "store", key=newer, clock=scene.clock)
+    assert sorted(map(len, fields(scene))) == [0, 1]
+    with scene.store.view("analytics", PLANNER) as view:
+        assert len(view.events(ACCOUNT) or ()) == 1
+    assert scene.store.check().findings == ()
+
+
 # ---- what is refused ------------------------------------------------------------------------------
 
 
