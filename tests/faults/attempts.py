@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tests.faults.children import Counters, Ended, Stage, child, killer
 from tests.faults.interposed import Interposed, Watcher
-from tests.faults.operations import Scene, stored_slots
-from tests.support.stores import SetClock
+from tests.faults.scenes import Scene, stored_slots
 
 Keys = frozenset[bytes]
 """Wrapped keys, as they lie in their slots."""
@@ -46,7 +45,7 @@ def recovery(scene: Scene, path: Path, last: int) -> Ended:
 
     def work(watched: Interposed, counters: Counters) -> None:
         watched.watcher = killer(counters, last)
-        scene.stores.open(path, SetClock(scene.second)).close()
+        scene.open(path).close()
         watched.watcher = None
 
     return child(work)

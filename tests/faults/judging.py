@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 import consentprofile as cp
-from tests.faults.operations import EVERYBODY, OFFICER
+from tests.faults.scenes import EVERYBODY, OFFICER
 from tests.stateful.model import YES, Compartment, Model, distinct, iso
 from tests.stateful.world import DESTROYING, RESEALING
 from tests.support.people import seen

@@ -20,7 +20,7 @@ import msgspec
 from tests.faults.attempts import attempt
 from tests.faults.children import Counters
 from tests.faults.interposed import Call, Watcher
-from tests.faults.operations import Scene
+from tests.faults.scenes import Scene
 
 SECTOR: Final = 512
 

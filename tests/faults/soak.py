@@ -27,9 +27,9 @@ from typing import Final, NamedTuple
 import pytest
 
 import consentprofile as cp
+from tests.faults.scenes import arrange_small_slices
 from tests.faults.soak_worker import ACCOUNTS, hasty, number_of
 from tests.support.people import agree
-from tests.support.shapes import arrange_small
 from tests.support.stores import StoreFactory, scratch
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -224,7 +224,7 @@ def _cut_power(seconds: float, seed: int) -> int:
 
     images, deadline = 0, time.monotonic() + seconds
     with pytest.MonkeyPatch.context() as patch:
-        arrange_small(patch.setattr)
+        arrange_small_slices(patch.setattr)
         while time.monotonic() < deadline:
             for operation in OPERATIONS:
                 with scratch() as place:

@@ -17,10 +17,10 @@ from tests.faults.attempts import copied
 from tests.faults.children import Counters, Stage, child
 from tests.faults.interposed import Call, Interposed, Kind
 from tests.faults.judging import Picture, expected, judge
-from tests.faults.operations import BY_NAME, OPERATIONS, Scene, prepared
+from tests.faults.operations import BY_NAME, OPERATIONS
+from tests.faults.scenes import Scene, arrange_small_slices, prepared
 from tests.support.people import sound
 from tests.support.policies import small_policy
-from tests.support.shapes import arrange_small
 from tests.support.stores import SetClock, StoreFactory
 
 ANY: Final[frozenset[Kind]] = frozenset(
@@ -52,7 +52,7 @@ DISKS: Final = {
 
 @pytest.fixture(autouse=True)
 def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrange_small(monkeypatch.setattr)
+    arrange_small_slices(monkeypatch.setattr)
 
 
 class Failing:
@@ -91,7 +91,7 @@ def fail(scene: Scene, pictures: list[Picture], disk: Disk, number: int, watched
     try:
         operation.do(stage)
         acknowledge()
-    except cp.StoreFault as error:  # every other error is a finding
+    except (cp.StoreFault, cp.KeyUnavailable) as error:  # every other error is a finding
         told = str(error)
     watched.watcher = None
     assert told or done == len(operation.changes)
@@ -99,7 +99,7 @@ def fail(scene: Scene, pictures: list[Picture], disk: Disk, number: int, watched
     reached = done + judge(store, pictures[done : done + 2], tolerated=operation.findings)
     assert pictures[reached].accounts == pictures[done].accounts or not misleads(told), told
     stage.close()
-    with scene.stores.open(path, SetClock(scene.second)) as again:
+    with scene.open(path) as again:
         if reached == len(operation.changes):
             sound(again)
     shutil.rmtree(path.parent)

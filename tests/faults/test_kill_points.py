@@ -18,10 +18,10 @@ from tests.faults.attempts import attempt, copied, doomed_after, recovery, remna
 from tests.faults.children import Counters, child, handed_out, killer
 from tests.faults.interposed import Interposed
 from tests.faults.judging import Picture, expected, judge
-from tests.faults.operations import BY_NAME, OPERATIONS, Operation, Scene, prepared
+from tests.faults.operations import BY_NAME, OPERATIONS
+from tests.faults.scenes import Operation, Scene, arrange_small_slices, prepared
 from tests.support.people import ADA, agree, operations, sound
 from tests.support.policies import small_policy
-from tests.support.shapes import arrange_small
 from tests.support.stores import SetClock, StoreFactory
 
 AGAIN: Final = 3
@@ -33,7 +33,7 @@ NEVER: Final = 0
 
 @pytest.fixture(autouse=True)
 def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrange_small(monkeypatch.setattr)
+    arrange_small_slices(monkeypatch.setattr)
 
 
 class Killing:
@@ -55,7 +55,7 @@ class Killing:
         if ended.killed and number % AGAIN == 0:
             # Early and late calls of the recovery in turn; where it makes fewer calls, it completes.
             self.points += recovery(self.scene, path, 1 + number // AGAIN % 24).killed
-        with self.scene.stores.open(path, SetClock(self.scene.second)) as store:
+        with self.scene.open(path) as store:
             allowed = self.pictures[done : done + 2]
             head = handed.read_bytes() if (handed := handed_out(path)).exists() else None
             reached = done + judge(store, allowed, tolerated=self.scene.operation.findings, head=head)

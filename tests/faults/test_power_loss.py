@@ -17,10 +17,10 @@ import pytest
 from tests.faults.attempts import copied, doomed_after, remnants
 from tests.faults.children import handed_out
 from tests.faults.judging import expected, judge
-from tests.faults.operations import BY_NAME, OPERATIONS, Operation, prepared
+from tests.faults.operations import BY_NAME, OPERATIONS
 from tests.faults.power import SYNCS, Disk, Keep, Recording, everything, nothing, recorded, some
-from tests.support.shapes import arrange_small
-from tests.support.stores import SetClock, StoreFactory
+from tests.faults.scenes import Operation, arrange_small_slices, prepared
+from tests.support.stores import StoreFactory
 
 AFTER_AN_ACKNOWLEDGEMENT: Final = 5
 """How many images are made of such a cut, besides those that have lost all they may lose, and nothing."""
@@ -28,7 +28,7 @@ AFTER_AN_ACKNOWLEDGEMENT: Final = 5
 
 @pytest.fixture(autouse=True)
 def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrange_small(monkeypatch.setattr)
+    arrange_small_slices(monkeypatch.setattr)
 
 
 def cuts(recording: Recording, seed: int, more: int = 1) -> Iterator[tuple[int, list[Keep]]]:
@@ -64,7 +64,7 @@ def survive(operation: Operation, stores: StoreFactory, seed: int, more: int = 1
             assert remnants(image / "store", doomed[first]) == []
             handed = handed_out(path) if done == len(operation.changes) else None
             head = handed.read_bytes() if handed is not None and handed.exists() else None
-            with stores.open(image / "store", SetClock(scene.second)) as store:
+            with scene.open(image / "store") as store:
                 judge(store, pictures[first : done + 2], tolerated=operation.findings, head=head)
             shutil.rmtree(image)
             images += 1

@@ -16,7 +16,7 @@ import pytest
 import consentprofile as cp
 from consentprofile.crypto.slots import SlotKind
 from tests.faults.attempts import remnants
-from tests.faults.operations import stored_slots
+from tests.faults.scenes import stored_slots
 from tests.support.people import ADA, BOB, agree, edit, login, look, operations, profile, seen, sound
 from tests.support.policies import small_policy
 from tests.support.stores import DAY, START, SetClock, StoreFactory

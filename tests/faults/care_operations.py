@@ -1,0 +1,53 @@
+"""Operations that keep a store safe, for :data:`tests.faults.operations.OPERATIONS`: copies, restoring."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import consentprofile as cp
+from tests.faults.children import Stage
+from tests.faults.scenes import EVE, Operation, a_leaf, all_of, recorded
+from tests.stateful.model import Model
+from tests.support.people import ADA, agree, login
+from tests.support.stores import SetClock
+
+YESTERDAY: Final = "yesterday"
+"""What the copy of the data is called, beside the stores."""
+
+
+def _since_yesterday(store: cp.Store, model: Model, clock: SetClock) -> None:
+    """The data is copied; then somebody withdraws, somebody comes, and events are recorded."""
+    store.back_up(store._session.ground.path.with_name(YESTERDAY))
+    model.leaf("backed-up", role="officer")
+    store.withdraw_consent(ADA, ["support"])
+    model.decide(ADA, ["support"], "withdraw")
+    agree(store, EVE)
+    model.decide(EVE, ("support", "analytics", "marketing"), "give")
+    store.record(login(EVE, 60))
+    recorded(login(EVE, 60))(model)
+
+
+def _restore(stage: Stage) -> None:
+    data = stage.path.parent.parent / YESTERDAY
+    cp.Store.restore(stage.path, key=stage.key, data=data, clock=stage.clock)
+
+
+def _lost(model: Model) -> None:
+    """What was recorded since is in no copy."""
+    for stands in model.account(EVE).compartments.values():
+        stands.events.clear()
+
+
+CARE: Final = (
+    Operation(
+        "back up the data",
+        lambda stage: stage.store.back_up(stage.beside / "backup"),
+        (a_leaf("backed-up", "officer"),),
+    ),
+    Operation(
+        "restore the data",
+        _restore,
+        (all_of(a_leaf("restored", "officer"), _lost),),
+        prepare=_since_yesterday,
+    ),
+)
