@@ -47,9 +47,15 @@ class Lineage(NamedTuple):
 
 def next_origin(origin: str, fallback: str) -> str:
     """What the log of this name is called next: ``NAME/lineage-2``, then ``-3``; after ``fallback`` if too long."""
+    name, number = _parts(origin)
+    following = f"{name}{_ENDING}{number + 1}"
+    return following if len(following) <= MAXIMUM_ORIGIN else f"{fallback}{_ENDING}2"
+
+
+def _parts(origin: str) -> tuple[str, int]:
+    """The name of the first lineage, and the number of this one."""
     name, _, number = origin.rpartition(_ENDING)
-    following = f"{name}{_ENDING}{int(number) + 1}" if name and number.isdecimal() else f"{origin}{_ENDING}2"
-    return following if len(following) <= MAXIMUM_ORIGIN else fallback + _ENDING + "2"
+    return (name, int(number)) if name and number.isdecimal() else (origin, 1)
 
 
 def lineage_of(leaf: Leaf) -> Lineage | None:
@@ -86,7 +92,6 @@ def require_chain(lineages: Sequence[Lineage], origin: str) -> None:
 
 
 def is_earlier(origin: str, current: str) -> bool:
-    """Whether the log that is called ``current`` may once have been called ``origin``."""
-    return current.startswith(origin + _ENDING) or (
-        origin.rpartition(_ENDING)[0] != "" and origin.rpartition(_ENDING)[0] == current.rpartition(_ENDING)[0]
-    )
+    """Whether the log that is called ``current`` may have been called ``origin`` in an earlier lineage."""
+    (name, number), (of, now) = _parts(origin), _parts(current)
+    return name == of and number < now
