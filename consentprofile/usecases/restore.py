@@ -289,7 +289,9 @@ def _destroy_again(found: _Found, sources: Sources, path: Path, *, accept_undone
     known = own.exists() or sources.journal is not None or found.state == KEPT
     if sources.journal is not None and not sources.journal.is_file():
         raise UnreadableInput("there is no file to read the journal of destroyed keys from")
-    dead, _ = resuming.undone(opened, found.told, read_journal(own))
+    # The keyring in place knows best what has died in it: only one that is not is told by its journal.
+    doubted = sources.keyring is not None or sources.journal is not None
+    dead, _ = resuming.undone(opened, found.told, read_journal(own) if doubted else ())
     if sources.journal is not None:
         shipped, lines = resuming.undone(opened, found.told, read_journal(sources.journal))
         dead |= shipped

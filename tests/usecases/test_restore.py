@@ -144,6 +144,39 @@ def test_a_dry_run_changes_nothing(ruin: Ruin) -> None:
     assert (planned.opens, planned.purged, planned.leaves) == (done.opens, done.purged, done.leaves)
 
 
+def test_a_succession_that_a_crash_has_cut_short_is_given_up_with_the_data_that_it_was_in(tmp_path: Path) -> None:
+    """The journal has the old key already, the keyring still holds it, and data.db is lost: the old key lives on."""
+    scene = Scene(tmp_path)
+    scene.give()
+    scene.store.record(event(id="old"))
+    scene.store.back_up(tmp_path / "data.backup")
+    scene.clock.move(days=70)
+    scene.store.record(event(at=scene.clock.now, id="new"))
+    scene.clock.move(days=50)
+
+    class Ended(BaseException):
+        """The process ended here."""
+
+    def end(step: str) -> None:
+        if step == "journalled":
+            raise Ended
+
+    scene.store._session.ground.pending._observe = end
+    with pytest.raises(Ended):
+        scene.store.upkeep.run_retention(attended=True)
+    assert scene.store._session.ground.journal.path.exists()
+    shutil.copytree(tmp_path / "store", tmp_path / "left")
+    scene.store._session.ground.pending._observe = lambda _: None
+    scene.store.close()
+    (tmp_path / "left" / "data.db").write_bytes(b"lost")
+    (tmp_path / "left" / "data.db-wal").unlink()
+    done = cp.Store.restore(tmp_path / "left", key=scene.key, clock=scene.clock, data=tmp_path / "data.backup")
+    assert (done.destroyed_again, done.opens["block"]) == (0, 1)
+    with cp.Store.open(tmp_path / "left", key=scene.key, clock=scene.clock) as store:
+        assert store.consents(ACCOUNT)["support"].state == "given"
+        assert store.check().findings == ()
+
+
 # ---- without the store's own log ----------------------------------------------------------------------
 
 
