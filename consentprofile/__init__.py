@@ -58,6 +58,7 @@ from consentprofile.model.consent import Act, Consent, Decision, Entry
 from consentprofile.model.event import Event, Outcome, Value
 from consentprofile.model.policy import Policy, Purpose
 from consentprofile.model.profile import Profile
+from consentprofile.release.figures import Figures, read_figures
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases.access import Held
@@ -79,6 +80,7 @@ from consentprofile.usecases.reading import StoredEvent
 from consentprofile.usecases.recording import Summary
 from consentprofile.usecases.recovery import RecoveredKey
 from consentprofile.usecases.release import Release
+from consentprofile.usecases.released import Released
 from consentprofile.usecases.restore import Restored
 from consentprofile.usecases.retention import Retained, RetentionPlan
 from consentprofile.usecases.rotation import Rotated
@@ -120,6 +122,7 @@ __all__ = [
     "Expiry",
     "Exported",
     "Fault",
+    "Figures",
     "Finding",
     "Held",
     "Imported",
@@ -162,6 +165,7 @@ __all__ = [
     "ReleaseError",
     "ReleasePlan",
     "ReleaseRefused",
+    "Released",
     "Report",
     "RestoreRefused",
     "Restored",
@@ -192,6 +196,7 @@ __all__ = [
     "load_policy",
     "new_key_text",
     "open_certificate",
+    "read_figures",
     "recover_key",
     "reference_matches",
 ]

@@ -21,6 +21,7 @@ from typing import Self
 from consentprofile.async_audit import AsyncAudit
 from consentprofile.async_calls import Call, Closing, run
 from consentprofile.async_care import AsyncCare
+from consentprofile.async_releasing import AsyncReleasing
 from consentprofile.async_upkeep import AsyncUpkeep
 from consentprofile.care import DEFAULT_WAIT
 from consentprofile.client import Store
@@ -30,7 +31,6 @@ from consentprofile.model.consent import Consent, Decision
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
 from consentprofile.model.profile import Profile
-from consentprofile.release.plan import ReleasePlan
 from consentprofile.store.ports import Durability
 from consentprofile.usecases import (
     access,
@@ -44,7 +44,6 @@ from consentprofile.usecases import (
     recording,
     rotation,
 )
-from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.row_files import Format
 from consentprofile.usecases.session import Clock, system_clock
@@ -74,7 +73,7 @@ class AsyncView:
         return f"<AsyncView of {self.purpose!r}>"
 
 
-class AsyncStore(AsyncCare):
+class AsyncStore(AsyncReleasing, AsyncCare):
     """A store for asyncio, with the methods of :class:`Store`: ``async with await AsyncStore.open(...) as store``."""
 
     def __init__(self, store: Store) -> None:
@@ -301,22 +300,6 @@ class AsyncStore(AsyncCare):
     async def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
         """As :meth:`Store.plan_erasure`."""
         return await run(lambda: self._store.plan_erasure(accounts))
-
-    # ---- releases --------------------------------------------------------------------------------
-
-    async def release(
-        self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None
-    ) -> releases.Release:
-        """As :meth:`Store.release`."""
-        call = Call()
-        told = call.telling(progress)
-        return await call.run(lambda: self._store.release(spec, out, progress=told))
-
-    async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
-        """As :meth:`Store.plan_release`."""
-        call = Call()
-        told = call.telling(progress)
-        return await call.run(lambda: self._store.plan_release(spec, progress=told))
 
     # ---- audit and care --------------------------------------------------------------------------
 

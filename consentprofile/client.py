@@ -18,7 +18,7 @@ from consentprofile.consenting import PathLike, named, source_of
 from consentprofile.crypto.providers import KeyProvider, Passphrase
 from consentprofile.model.event import Event, Outcome
 from consentprofile.model.policy import Policy
-from consentprofile.release.plan import ReleasePlan
+from consentprofile.releasing import Releasing
 from consentprofile.store.ports import Durability
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases import (
@@ -37,7 +37,6 @@ from consentprofile.usecases import (
     rotation,
     session,
 )
-from consentprofile.usecases import release as releases
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.declared_files import load_policy, name_of, read_declared
 from consentprofile.usecases.row_files import Format
@@ -45,7 +44,7 @@ from consentprofile.usecases.session import Clock, Session, system_clock
 from consentprofile.view import View
 
 
-class Store(Care):
+class Store(Releasing, Care):
     """An encrypted store of consented events. :meth:`create` or :meth:`open` one; close it, or use ``with``."""
 
     def __init__(self, opened: Session, gather: float = 0.0) -> None:
@@ -244,22 +243,6 @@ class Store(Care):
     def plan_erasure(self, accounts: str | Sequence[str]) -> erasure.ErasurePlan:
         """What :meth:`erase` would do, without doing it: how many accounts are known, how many keys would die."""
         return erasure.plan(self._session, named(accounts))
-
-    # ---- releases --------------------------------------------------------------------------------
-
-    def release(self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None) -> releases.Release:
-        """Release the aggregate that the specification file asks for, into the folder ``out``.
-
-        What was answered before is answered with the same bytes. Raises :class:`InvalidSpec`, :class:`ReleaseRefused`.
-        """
-        path = Path(spec)
-        text = read_declared(path, "release specification")
-        return self._signed(releases.release(self._session, text, path.name, Path(out), progress=progress))
-
-    def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
-        """What that release would be and cost, never its figures."""
-        path = Path(spec)
-        return releases.plan(self._session, read_declared(path, "release specification"), path.name, progress=progress)
 
     # ---- audit and care --------------------------------------------------------------------------
 

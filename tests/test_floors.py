@@ -34,13 +34,16 @@ FLOORS: Final[dict[str, set[str]]] = {
     "view": FACES,
     "consenting": FACES,
     "care": FACES | {"consenting"},
-    "client": FACES | {"audit", "care", "consenting", "upkeep", "view"},
+    "releasing": FACES | {"consenting"},
+    "client": FACES | {"audit", "care", "consenting", "releasing", "upkeep", "view"},
     "async_calls": set(),
     "async_audit": FACES | {"audit", "async_calls"},
     "async_upkeep": FACES | {"upkeep", "async_calls"},
     "async_care": FACES | {"care", "consenting", "async_calls"},
+    "async_releasing": FACES | {"consenting", "releasing", "async_calls"},
     "async_client": FACES
-    | {"audit", "care", "client", "consenting", "view", "async_calls", "async_audit", "async_care", "async_upkeep"},
+    | {"audit", "care", "client", "consenting", "view", "async_calls"}
+    | {"async_audit", "async_care", "async_releasing", "async_upkeep"},
     "consentprofile": FACES
     | {"audit", "care", "upkeep", "view", "client", "async_audit", "async_client", "async_upkeep"},
     "integrations": SHARED | {"model", "audit", "client", "async_client", "consentprofile"},

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
+import consentprofile as cp
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options, write_options
 from consentprofile.cli.output import count
+
+NO_FIGURE: Final = "no figure"
+"""What stands where a figure is about too few."""
 
 
 class Releasing(click.Group):
@@ -22,10 +27,11 @@ class Releasing(click.Group):
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Both ways of calling it."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] SPEC --out DIRECTORY")
-        formatter.write_usage(ctx.command_path, "plan [OPTIONS] SPEC", prefix="       ")
+        for usage in ("plan [OPTIONS] SPEC", "list [OPTIONS]", "show [OPTIONS] NUMBER|DIRECTORY"):
+            formatter.write_usage(ctx.command_path, usage, prefix="       ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options of the command that may be left out, and the other command."""
+        """The options of the command that may be left out, and the other commands."""
         write_options(make_command.get_params(ctx), ctx, formatter)
         self.format_commands(ctx, formatter)
 
@@ -35,7 +41,7 @@ def release_command() -> None:
     """Let an aggregate about many accounts leave the store, as the file SPEC asks for it.
 
     Figures about few accounts are left out, the others are rounded. What was answered once is answered again with the
-    same bytes. A specification that is called plan is written ./plan.
+    same bytes. A specification that is called plan, list or show is written ./plan.
     """
 
 
@@ -84,3 +90,89 @@ def plan_command(context: Context, spec: str) -> None:
             ("answered", f"once for this period; the next one is due after {count(plan.cadence_days, 'day')}"),
         ]
     )
+
+
+@release_command.command("list", cls=Command)
+@store_options
+@pass_context
+def list_command(context: Context) -> None:
+    """List what has been released: the questions, without their figures."""
+    out = context.out
+    with context.open() as store:
+        found = store.released()
+    out.document({"releases": found})
+    if not found:
+        out.line("Nothing has been released.")
+        return
+    out.table(
+        ("number", "purpose", "measure", "by", "only", "from", "until", "at least"),
+        [
+            (
+                str(one.number),
+                one.purpose,
+                one.measure,
+                ", ".join(one.by),
+                _only(one.where),
+                f"{one.since:%Y-%m-%d}",
+                f"{one.until:%Y-%m-%d}",
+                count(one.min_accounts, "account"),
+            )
+            for one in found
+        ],
+        right=(0,),
+    )
+
+
+@release_command.command("show", cls=Command)
+@click.argument("release", metavar="NUMBER|DIRECTORY")
+@store_options
+@pass_context
+def show_command(context: Context, release: str) -> None:
+    """Show the figures of a release: of the one with this NUMBER in the store, or of the one in a DIRECTORY.
+
+    A directory needs neither store nor key; its files are held against the digests of its manifest. One whose name is
+    a number is written ./3.
+    """
+    out = context.out
+    if release.isascii() and release.isdecimal():
+        with context.open() as store:
+            figures = store.figures(int(release))
+    else:
+        figures = cp.read_figures(release)
+    out.document(figures)
+    least = count(figures.min_accounts, "account")
+    out.pairs(
+        [
+            ("what", f"{figures.measure} for {figures.purpose}" + (f", by {', '.join(figures.by)}" * bool(figures.by))),
+            ("only", _only(figures.where) or "everything"),
+            ("from", figures.since),
+            ("until", f"{figures.until}, exclusive"),
+            ("≈", f"rounded to {figures.round_to:,}{_error(figures)}"),
+            (NO_FIGURE, f"fewer than {least}, or none, or too near a group that had no figure"),
+            ("guarantee", figures.guarantee),
+        ]
+    )
+    out.line()
+    out.table(
+        figures.columns,
+        [(*map(_plain, key), *map(_shown, values)) for key, values in figures.cells()],
+        right=range(len(figures.by), len(figures.columns)),
+    )
+
+
+def _only(where: dict[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items()))
+
+
+def _error(figures: cp.Figures) -> str:
+    return "" if figures.largest_error is None else f"; off by at most {count(figures.largest_error, 'account')}"
+
+
+def _plain(text: str) -> str:
+    """A text that others may have written, without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _shown(figure: int | float | None) -> str:
+    """A figure, marked as rounded, or the mark of none."""
+    return NO_FIGURE if figure is None else f"≈ {figure:,}"

@@ -19,6 +19,7 @@ from consentprofile.model.declaration import may_release
 from consentprofile.model.policy import Precision
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
+from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
 from consentprofile.release.manifest import manifest
 from consentprofile.release.measures.reach import Reach
@@ -49,6 +50,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Release {self.number}>"
+
+    @property
+    def figures(self) -> Figures:
+        """The figures as a table, for people, data frames and pictures."""
+        return figures_of(self.files)
 
 
 class _Counted:

@@ -204,6 +204,44 @@ def test_release_and_its_plan_are_both_one_word_away(shop: Shop) -> None:
     assert "release plan" in shop.done("release", "--help")
 
 
+def test_what_was_released_is_listed_without_figures_and_shown_with_them(shop: Shop) -> None:
+    assert shop.done("release", "list") == "Nothing has been released.\n"
+    shop.done("release", "reach.toml", "--out", "out")
+    shown = {"number": 1, "purpose": "analytics", "measure": "reach", "by": ["platform"], "min_accounts": 10}
+    shown |= {"since": "2024-01-01T00:00:00Z", "until": "2024-07-01T00:00:00Z"}
+    shown |= {"where": {"kind": ["add_to_cart", "purchase"]}}
+    assert shop.answer("release", "list") == {"releases": [shown]}
+    assert "kind add_to_cart or purchase" in shop.done("release", "list")
+    by_number, by_folder = shop.answer("release", "show", "1"), shop.answer("release", "show", "out")
+    assert by_number == by_folder
+    assert by_number["rows"] == [["desktop", None], ["mobile", None], ["tablet", None]]
+
+
+def test_a_folder_of_figures_is_shown_without_store_and_key(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.done("release", "reach.toml", "--out", "out")
+    monkeypatch.setattr("consentprofile.Store.open", None)
+    Path("out").rename("7")
+    said = shop.done("release", "show", "./7")
+    assert "no figure" in said.split("tablet")[1]
+    assert shop.run("release", "show", "7").exit_code != 0, "a number is one of the store"
+
+
+@pytest.mark.parametrize("named", ["2", "0", "99999999999999999999", "nowhere"])
+def test_what_is_no_release_is_not_shown(shop: Shop, named: str) -> None:
+    shop.done("release", "reach.toml", "--out", "out")
+    result = shop.run("release", "show", named)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert named not in result.stderr
+
+
+def test_a_release_whose_bytes_were_changed_is_not_shown(shop: Shop) -> None:
+    shop.done("release", "reach.toml", "--out", "out")
+    Path("out/data.csv").write_bytes(b"platform,accounts\nmobile,1000\n")
+    result = shop.run("release", "show", "out")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "manifest" in result.stderr
+
+
 def test_the_log_is_a_stream_that_can_be_narrowed(shop: Shop) -> None:
     everything = [json.loads(line) for line in shop.done("audit", "log", "--json").splitlines()]
     assert [leaf["sequence"] for leaf in everything] == list(range(len(everything)))
@@ -252,6 +290,7 @@ def test_a_keyring_backup_is_for_its_owner_alone_and_never_overwrites(shop: Shop
         ("suppress", ACCOUNT, "--reason", "deceased"),
         ("release", "reach.toml", "--out", "out"),
         ("release", "plan", "reach.toml"),
+        ("release", "list"),
         ("audit", "verify"),
         ("audit", "checkpoint"),
         ("audit", "prove", "3"),

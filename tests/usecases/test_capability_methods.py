@@ -86,6 +86,8 @@ BEYOND: dict[str, Act] = {
     "Store.plan_erasure": lambda on: on.store.plan_erasure("nobody"),
     "Store.release": lambda on: on.store.release(on.folder / "spec.toml", on.new()),
     "Store.plan_release": lambda on: on.store.plan_release(on.folder / "spec.toml"),
+    "Store.released": lambda on: on.store.released(),
+    "Store.figures": lambda on: on.store.figures(1),
     "Store.plan_policy": lambda on: on.store.plan_policy(on.store.policy),
     "Store.apply_policy": lambda on: on.store.apply_policy(on.store.policy, key=cp.KeyFile(on.folder / "key")),
     "Store.check": lambda on: on.store.check(repair=True),

@@ -1,0 +1,43 @@
+"""The face of releases for asyncio, as a part of :class:`~consentprofile.async_client.AsyncStore`.
+
+Each method is that of :class:`~consentprofile.releasing.Releasing`, carried out in a worker thread; what it promises
+and raises is said there.
+"""
+
+from __future__ import annotations
+
+from consentprofile.async_calls import Call, run
+from consentprofile.consenting import PathLike
+from consentprofile.release.figures import Figures
+from consentprofile.release.plan import ReleasePlan
+from consentprofile.releasing import Releasing
+from consentprofile.usecases import release as releases
+from consentprofile.usecases.released import Released
+
+
+class AsyncReleasing:
+    """What leaves an open store in aggregate, for asyncio."""
+
+    _store: Releasing
+
+    async def release(
+        self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None
+    ) -> releases.Release:
+        """As :meth:`Store.release`."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.release(spec, out, progress=told))
+
+    async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
+        """As :meth:`Store.plan_release`."""
+        call = Call()
+        told = call.telling(progress)
+        return await call.run(lambda: self._store.plan_release(spec, progress=told))
+
+    async def released(self) -> tuple[Released, ...]:
+        """As :meth:`Store.released`."""
+        return await run(self._store.released)
+
+    async def figures(self, number: int) -> Figures:
+        """As :meth:`Store.figures`."""
+        return await run(lambda: self._store.figures(number))
