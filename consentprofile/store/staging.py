@@ -83,15 +83,11 @@ class Staging:
             raise StoreFault(f"there is no place to restore in: {error.strerror}") from None
 
     def _leave(self) -> None:
-        self._alive.close()
-        if self._made:
-            with suppress(OSError):  # something was put in place
+        if self._made:  # under the lock: nobody else can have come to hold the file that goes
+            with suppress(OSError):
                 (self._directory / ALIVE).unlink()
                 self._directory.rmdir()
-
-    def holds(self, name: str) -> bool:
-        """Whether the store has this file now."""
-        return (self._directory / name).is_file()
+        self._alive.close()
 
     def take(self, name: str, source: Path | None) -> None:
         """Copy the live rows of a backup, or of the store's own file, to here, under ``name``.
@@ -171,4 +167,5 @@ class Staging:
         if left.exists() and left.stat().st_size:
             raise StoreFault("the restored data could not be written whole; make room, and restore again")
         self._observe("made whole")
+        self._made = False  # from here on it is a store's directory, and others may come
         commit(self._directory, self._observe)
