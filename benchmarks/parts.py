@@ -7,7 +7,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from benchmarks import calls, importing, loads, log, long, machine, restoring, rotation, starting, together, upkeep
+from benchmarks import (
+    calls,
+    importing,
+    loads,
+    log,
+    long,
+    machine,
+    recovery,
+    restoring,
+    rotation,
+    starting,
+    together,
+    upkeep,
+)
 from benchmarks.measure import settle
 from benchmarks.results import Part, Results
 from benchmarks.stage import Stage
@@ -23,6 +36,7 @@ PARTS: Final[dict[str, Callable[[Stage, Results], None]]] = {
     "upkeep": upkeep.measure,
     "rotation": rotation.measure,
     "restore": restoring.measure,
+    "recovery": recovery.measure,
     "processes": together.measure_processes,
     "threads": together.measure_threads,
     "start": starting.measure,

@@ -17,7 +17,7 @@ from benchmarks.measure import settle
 from benchmarks.ours import Ours, Place
 from benchmarks.processes import children, peak_kib
 from benchmarks.workload import ACTOR, PURPOSE, Batch, Source
-from consentprofile import Event
+from consentprofile import Event, Outcome
 
 
 def _say(answer: object) -> None:
@@ -193,6 +193,36 @@ def writing(task: WriteTask) -> None:
         _say([start, time.monotonic_ns()])
 
 
+# ---- killed at work ------------------------------------------------------------------------------
+
+
+class DoomedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Do this work for ever, and wait to be killed."""
+
+    place: Place
+    work: str
+    accounts: int
+    batch: int
+
+
+def doomed(task: DoomedTask) -> None:
+    """Say how many events are recorded once the work has begun, and go on with it."""
+    store = Ours.at(task.place).open()
+    source = Source(int(time.time()))
+    if task.work == "recording":
+        for rows in source.load(1 << 40, task.accounts, task.batch):
+            store.record_many(Batch.of(rows).events, batch_size=task.batch)
+            _say(store.statistics()[PURPOSE][Outcome.RECORDED])
+    elif task.work == "compacting":
+        _say(0)
+        while True:
+            store.upkeep.compact(everything=True)
+    else:
+        _say(0)
+        while True:
+            store.erase(source.somebody(task.accounts))
+
+
 # ---- threads on a slow disk ----------------------------------------------------------------------
 
 
@@ -276,6 +306,7 @@ _ROLES: Final[dict[str, tuple[Callable[..., None], type[msgspec.Struct]]]] = {
     "write": (writing, WriteTask),
     "threads": (threads, ThreadTask),
     "probe": (probing, StoreTask),
+    "doomed": (doomed, DoomedTask),
 }
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import msgspec
 from benchmarks.peers import BY_INDEX, COMMON, EVERY, FERNET, INDEX, PLAIN, TUNED
 
 DEFAULT_PARTS: Final = (
-    "load", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "processes", "threads",
-    "start", "log",
+    "load", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "recovery", "processes",
+    "threads", "start", "log",
 )  # fmt: skip
 LARGE_PARTS: Final = ("load", "long")
 
