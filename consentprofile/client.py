@@ -151,12 +151,19 @@ class Store(Releasing, Care):
         Whoever else has the store open gets :class:`PolicyChanged` (or :class:`StoreClosed`, in another thread) and
         opens it again. Raises :class:`PolicyRefused`, :class:`InvalidPolicy`, :class:`WrongKey`; then nothing changed.
         """
-        new, before = load_policy(policy), self._session
-        applied = policies.apply(before, new, key, ending=named(ending), name=name_of(policy))
+        new = load_policy(policy)
+        if policies.is_over(self._session):
+            self._go_on(key)
+        applied = policies.apply(self._session, new, key, ending=named(ending), name=name_of(policy))
         if applied.changes:
-            self._opened = session.reopened(before, key)
-            before.close()
+            self._go_on(key)
         return self._signed(applied)
+
+    def _go_on(self, key: KeyProvider) -> None:
+        """Go by the policy in force, with a session of its own."""
+        before = self._session
+        self._opened = policies.go_on(before, key)
+        before.close()
 
     # ---- events ----------------------------------------------------------------------------------
 

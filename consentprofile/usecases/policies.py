@@ -19,13 +19,13 @@ import msgspec
 from consentprofile.crypto import keys
 from consentprofile.crypto.providers import KeyProvider, decode_parameters
 from consentprofile.crypto.slots import SlotKind
-from consentprofile.errors import Fault, KeysRotated, PolicyRefused, WrongKey
+from consentprofile.errors import Fault, KeysRotated, PolicyChanged, PolicyRefused, StoreFault, WrongKey
 from consentprofile.model.change import ChangeKind, PolicyChange
 from consentprofile.model.policy import Policy
 from consentprofile.model.policy_change import compare, faults
 from consentprofile.store.ports import POLICY, Keyring, Work
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.session import Session
+from consentprofile.usecases.session import Session, reopened
 
 OFFICER: Final = "officer"
 PAGE: Final = 1_000
@@ -110,6 +110,25 @@ def apply(
 
         ground.pending.perform(change)
     return planned
+
+
+def is_over(session: Session) -> bool:
+    """Whether another policy has come into force since the session began."""
+    try:
+        with session.ground.files.reading():
+            return False
+    except PolicyChanged:
+        return True
+
+
+def go_on(session: Session, key: KeyProvider) -> Session:
+    """A session that goes by the policy in force, in the place of one that is over. Raises :class:`StoreFault`."""
+    try:
+        return reopened(session, key)
+    except StoreFault as error:
+        raise type(error)(
+            f"the policy is accepted, and that stands; but the store could not be opened anew to go by it: {error}"
+        ) from None
 
 
 def _accepted(session: Session) -> list[Policy]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import consentprofile as cp
+from consentprofile.usecases import policies
 from tests.faults.care_operations import CARE
 from tests.faults.children import Stage
 from tests.faults.scenes import (
@@ -59,12 +60,20 @@ def _two_months_later(store: cp.Store, model: Model, clock: SetClock) -> None:
 
 
 def _key_of(store: cp.Store) -> cp.KeyFile:
-    return cp.KeyFile(store._session.ground.path.parent / "key")
+    """The key of all stores of a factory: it lies beside them, and above copies of them."""
+    above = (parent / "key" for parent in store._session.ground.path.parents)
+    return cp.KeyFile(next(path for path in above if path.exists()))
 
 
 def _narrowed(store: cp.Store, model: Model, clock: SetClock) -> None:
     store.apply_policy(narrowed_policy(2), key=_key_of(store))
     narrowed(model)
+
+
+def _go_by_the_policy(store: cp.Store) -> None:
+    """Where the policy was accepted and the store could not be opened anew, whoever tries again has it open."""
+    if policies.is_over(store._session):
+        assert store.apply_policy(narrowed_policy(2), key=_key_of(store)).changes == ()
 
 
 def narrowed(model: Model) -> None:
@@ -226,6 +235,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "change the policy",
         lambda stage: stage.store.apply_policy(narrowed_policy(2), key=stage.key),
         (narrowed,),
+        go_on=_go_by_the_policy,
     ),
     Operation(
         "narrow what is stored",
