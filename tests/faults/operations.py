@@ -236,6 +236,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         lambda stage: stage.store.apply_policy(narrowed_policy(2), key=stage.key),
         (narrowed,),
         go_on=_go_by_the_policy,
+        renews=True,
     ),
     Operation(
         "narrow what is stored",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ EVE: Final = "account-eve"
 EVERYBODY: Final = (ADA, BOB, EVE)
 
 OFFICER: Final = "officer:5"
+
+PATIENT: Final = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
+STRIDE: Final = 1 if PATIENT else 3
+"""Faults are made at every call of an operation where there is time for it, otherwise at one in so many."""
 
 Change: TypeAlias = Callable[[Model], object]
 """What a step does to the model."""
@@ -58,6 +63,8 @@ class Operation:
     """The steps (from 1) that a power cut may undo although they are acknowledged, together with all after them."""
     findings: frozenset[str] = frozenset()
     """What a check may find until the last step is done."""
+    renews: bool = False
+    """Whether somebody who has the store open may be told to open it again."""
     go_on: Callable[[cp.Store], object] = lambda store: None
     """What is done to carry on what was left unfinished; those who open a store of ours anew do it by themselves."""
 

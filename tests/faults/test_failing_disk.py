@@ -5,7 +5,6 @@ nothing is half done, and when the disk is well again the same process goes on.
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -18,7 +17,7 @@ from tests.faults.children import Counters, Stage, child
 from tests.faults.interposed import Call, Interposed, Kind
 from tests.faults.judging import Picture, expected, judge
 from tests.faults.operations import BY_NAME, OPERATIONS
-from tests.faults.scenes import Scene, arrange_small_slices, prepared
+from tests.faults.scenes import STRIDE, Scene, arrange_small_slices, prepared
 from tests.support.people import sound
 from tests.support.policies import small_policy
 from tests.support.stores import SetClock, StoreFactory
@@ -26,9 +25,6 @@ from tests.support.stores import SetClock, StoreFactory
 ANY: Final[frozenset[Kind]] = frozenset(
     {"create", "write", "truncate", "sync", "unlink", "sync directory", "map", "rename", "link", "mkdir", "rmdir"}
 )
-
-
-HASTE: Final = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 3
 
 
 class Disk(NamedTuple):
@@ -39,14 +35,14 @@ class Disk(NamedTuple):
     """The calls that fail."""
     for_good: bool
     """From some call on until it is well again; otherwise that one call."""
-    stride: int = 1
-    """It is let fail at every call, or at one in so many; at every one where there is time (the profile ``ci``)."""
+    stride: int
+    """It is let fail at one call in so many."""
 
 
 DISKS: Final = {
-    "a full disk": Disk(errno.ENOSPC, frozenset({"create", "write", "map", "mkdir"}), for_good=True, stride=HASTE),
-    "one error": Disk(errno.EIO, ANY, for_good=False),
-    "a disk that dies": Disk(errno.EIO, ANY, for_good=True, stride=HASTE),
+    "a full disk": Disk(errno.ENOSPC, frozenset({"create", "write", "map", "mkdir"}), for_good=True, stride=3 * STRIDE),
+    "one error": Disk(errno.EIO, ANY, for_good=False, stride=STRIDE),
+    "a disk that dies": Disk(errno.EIO, ANY, for_good=True, stride=3 * STRIDE),
 }
 
 
@@ -95,6 +91,9 @@ def fail(scene: Scene, pictures: list[Picture], disk: Disk, number: int, watched
         told = str(error)
     watched.watcher = None
     assert told or done == len(operation.changes)
+    if operation.renews:
+        stage.close()
+        store = stage.store
     operation.go_on(store)
     reached = done + judge(store, pictures[done : done + 2], tolerated=operation.findings)
     assert pictures[reached].accounts == pictures[done].accounts or not misleads(told), told
