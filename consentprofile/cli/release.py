@@ -83,7 +83,7 @@ def plan_command(context: Context, spec: str) -> None:
         [
             ("what", cells),
             ("behind each figure", f"at least {count(plan.min_accounts, 'account')}"),
-            ("rounded to", f"{plan.round_to:,}; off by at most {count(plan.largest_error, 'account')}"),
+            ("rounded to", f"{plan.round_to:,}; {plan.figure} off by at most {plan.largest_error:,}"),
             ("one account counts", f"in at most {count(plan.cells_per_account, 'figure')}"),
             ("left out", suppressed),
             ("guarantee", plan.guarantee),

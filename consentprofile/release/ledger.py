@@ -14,10 +14,14 @@ import msgspec
 
 from consentprofile import canonical
 from consentprofile.errors import CorruptRecord
-from consentprofile.release.spec import Period, ReleaseSpec
+from consentprofile.release.spec import NOT_ASKED, Key, Period, ReleaseSpec
 from consentprofile.release.threshold import LedgerCell
 
-FORMAT: Final = 1
+COUNTED: Final = 1
+"""The format of entries in which everybody adds one to a cell."""
+WEIGHED: Final = 2
+"""The format of entries whose cells say what each member adds."""
+
 SALT_BYTES: Final = 32
 
 
@@ -41,7 +45,9 @@ class LedgerEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.files]
-        if self.format != FORMAT or len(self.salt) != SALT_BYTES or names != sorted(set(names)):
+        if self.format != WEIGHED and any(cell.limit != 1 or cell.amounts for cell in self.cells):
+            raise ValueError("amounts in an entry without amounts")
+        if self.format not in (COUNTED, WEIGHED) or len(self.salt) != SALT_BYTES or names != sorted(set(names)):
             raise ValueError("not a ledger entry of this format")
 
     def __repr__(self) -> str:
@@ -63,7 +69,7 @@ def entry(
 ) -> LedgerEntry:
     """The ledger entry of a release; ``policy`` is the policy's digest, ``cells`` are :attr:`Protected.ledger`."""
     return LedgerEntry(
-        format=FORMAT,
+        format=COUNTED if all(part.counts for part in spec.measure.parts) else WEIGHED,
         spec=spec.canonical,
         series=spec.series,
         purpose=spec.purpose,
@@ -77,12 +83,40 @@ def entry(
 
 def pack(value: LedgerEntry) -> bytes:
     """The canonical bytes of an entry, for sealing."""
-    return canonical.pack(value)
+    if value.format == WEIGHED:
+        return canonical.pack(value)
+    cells = [cell.counted for cell in value.cells]
+    return canonical.pack([cells if name == "cells" else getattr(value, name) for name in value.__struct_fields__])
+
+
+class _Counted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An entry of the format :data:`COUNTED`, whose cells have four elements."""
+
+    format: int
+    spec: bytes
+    series: bytes
+    purpose: str
+    period: Period
+    policy: bytes
+    salt: bytes
+    cells: tuple[tuple[Key, bytes, int | None, bool], ...]
+    files: tuple[tuple[str, bytes], ...]
+
+    def entry(self) -> LedgerEntry:
+        """The entry. Raises ``ValueError`` for one that contradicts itself."""
+        if self.format != COUNTED:
+            raise ValueError("not an entry of this format")
+        said = {name: getattr(self, name) for name in self.__struct_fields__}
+        return LedgerEntry(**said | {"cells": tuple(LedgerCell(*cell) for cell in self.cells)})
 
 
 def unpack(data: bytes) -> LedgerEntry:
     """The entry whose canonical bytes are ``data``; :class:`CorruptRecord` for anything else."""
-    value = canonical.unpack(data, LedgerEntry)
+    try:
+        # The second byte is the format: a small number in an array of nine.
+        value = canonical.unpack(data, LedgerEntry) if data[1:2] == b"\2" else canonical.unpack(data, _Counted).entry()
+    except ValueError:
+        raise CorruptRecord("a ledger entry contradicts itself; run `consentprofile check`") from None
     if value.series != _series(value.spec):
         raise CorruptRecord("a ledger entry contradicts itself; run `consentprofile check`")
     return value
@@ -93,7 +127,7 @@ def _series(spec: bytes) -> bytes:
         terms = msgspec.json.decode(spec, type=dict[str, object])
     except msgspec.MsgspecError:
         raise CorruptRecord("a ledger entry holds no specification; run `consentprofile check`") from None
-    question = {name: terms[name] for name in ("format", "purpose", "measure", "by", "where") if name in terms}
+    question = {name: term for name, term in terms.items() if name not in NOT_ASKED}
     return canonical.digest(canonical.json_bytes(question))
 
 

@@ -15,8 +15,9 @@ import msgspec
 from consentprofile import canonical
 from consentprofile.model.policy import Policy
 from consentprofile.release.ledger import SALT_BYTES
-from consentprofile.release.spec import VALUE_COLUMN, ReleaseSpec
-from consentprofile.release.threshold import largest_error
+from consentprofile.release.spec import ReleaseSpec
+from consentprofile.release.table import columns
+from consentprofile.release.threshold import largest_error, step
 
 FORMAT: Final = 1
 """The format of manifests; docs/release-manifest.schema.json describes it."""
@@ -34,16 +35,29 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
     round_to: int
 
 
-class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape of the data, known beforehand; ``largest_error`` is in accounts, exact count against figure."""
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that adds up amounts: one account adds at most ``limit``; a multiple of ``step``."""
 
-    columns: tuple[str, ...]
-    cells: int
+    name: str
+    limit: int
+    step: int
     largest_error: int
 
 
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The shape of the data, known beforehand; ``largest_error`` is in accounts, exact count against figure.
+
+    It is left out where no accounts are counted; ``amounts`` has what is added up instead, or beside.
+    """
+
+    columns: tuple[str, ...]
+    cells: int
+    largest_error: int | None = None
+    amounts: tuple[Amount, ...] = ()
+
+
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that one account can change: one count in each of this many cells."""
+    """The most that one account can change: this many rows."""
 
     cells_per_account: int
 
@@ -82,13 +96,30 @@ def manifest(spec: ReleaseSpec, policy: Policy, *, salt: bytes, root: bytes) -> 
             policy_min_accounts=spec.rules.min_accounts,
             round_to=spec.rules.round_to,
         ),
-        parameters=Parameters(
-            columns=(*spec.columns, VALUE_COLUMN), cells=len(spec.keys), largest_error=largest_error(spec.rules)
-        ),
+        parameters=_parameters(spec),
         bound=Bound(cells_per_account=spec.bound),
         guarantee=HEURISTIC,
         policy=policy.digest.hex(),
         commitment=commitment(salt, root),
+    )
+
+
+def _parameters(spec: ReleaseSpec) -> Parameters:
+    parts = spec.measure.parts
+    return Parameters(
+        columns=columns(spec),
+        cells=len(spec.keys),
+        largest_error=next((largest_error(spec.rules, part) for part in parts if part.counts), None),
+        amounts=tuple(
+            Amount(
+                name=part.name,
+                limit=part.limit,
+                step=step(spec.rules, part),
+                largest_error=largest_error(spec.rules, part),
+            )
+            for part in parts
+            if not part.counts
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from consentprofile.release.spec import ReleaseSpec
-from consentprofile.release.threshold import LedgerCell, largest_error
+from consentprofile.release.threshold import LedgerCell, largest_error, step
 
 FEWEST_CELLS: Final = 8
 """For fewer cells than these nothing is said of how many would be suppressed."""
@@ -27,13 +27,15 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     Its cost is the (question, period) itself, which is answered once; the next period is due after ``cadence_days``.
     ``suppressed_about`` is the share of cells without a figure, in percent, to the nearest quarter (0, 25, 50, 75,
-    100), or None where that is not told. ``largest_error`` is in accounts.
+    100), or None where that is not told. Figures of ``figure`` (``accounts``, or what is added up) are multiples of
+    ``round_to`` and off by at most ``largest_error``.
     """
 
     columns: tuple[str, ...]
     cells: int
     cells_per_account: int
     min_accounts: int
+    figure: str
     round_to: int
     largest_error: int
     cadence_days: int
@@ -43,13 +45,15 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
     """The plan of a release whose cells :func:`~consentprofile.release.threshold.settle` has settled."""
+    part = spec.measure.parts[0]
     return ReleasePlan(
         columns=spec.columns,
         cells=len(spec.keys),
         cells_per_account=spec.bound,
         min_accounts=spec.min_accounts,
-        round_to=spec.rules.round_to,
-        largest_error=largest_error(spec.rules),
+        figure=part.name,
+        round_to=step(spec.rules, part),
+        largest_error=largest_error(spec.rules, part),
         cadence_days=spec.rules.cadence_days,
         guarantee="heuristic",
         suppressed_about=_share(sum(cell.value is None for cell in settled), len(settled)),

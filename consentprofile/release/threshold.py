@@ -7,10 +7,12 @@ Every manifest says so.
 The rules, applied to each cell by :func:`settle`, ``k`` being the policy's ``min_accounts``:
 
 1. **Fewer than k members: nothing**, always. Zero and suppressed look the same, and every declared key is listed, so
-   the list of keys says nothing about anyone.
-2. **Near an earlier cell** (the members of both differ by fewer than k accounts, in sum of both directions): the
+   the list of keys says nothing about anyone. Nothing either where members add amounts and one of them **dominates**:
+   the largest is more than half of the whole (signs left aside), or all but the two largest make up less than 15 % of
+   the largest, so that the second largest could estimate it too well.
+2. **Near an earlier cell** (fewer than k accounts are members of one only, or add something else to the other): the
    earlier value again, also where that was "nothing". Whoever compares the two learns nothing about the few.
-3. **Otherwise its own value**: the members counted and rounded.
+3. **Otherwise its own value**: what the members add up to, rounded.
 
 Only a cell that got its value by rules 1 or 3 (``own``) is compared with later. A value given again is about the
 members of the older cell, not about those of the newer one, so there is nothing to be differenced from the newer one.
@@ -34,14 +36,17 @@ than they are.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 
 import msgspec
 
 from consentprofile.model.policy import ReleaseRules
-from consentprofile.release.measures.reach import PSEUDONYM_BYTES, Cells
-from consentprofile.release.spec import Key
+from consentprofile.release.cells import PSEUDONYM_BYTES, Cells, Members, Weighed, names
+from consentprofile.release.measures.measure import COUNTED, Key, Part
+
+_P_PERCENT = 15
+"""What all but the two largest make up at least, in percent of the largest."""
 
 
 class LedgerCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -49,17 +54,25 @@ class LedgerCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
     ``pseudonyms`` are those of its members, 16 bytes each, sorted, joined. ``value`` is what the policy's rules made of
     it, None for nothing; ``own`` says that it was made of these members, and not given again from an earlier cell.
+
+    Where members add amounts: ``limit`` is the most that one adds, ``amounts`` is what each of them adds, and
+    ``accounts`` the rounded number of accounts behind ``value``. Where everybody adds one, they are 1, none and None.
     """
 
     key: Key
     pseudonyms: bytes
     value: int | None
     own: bool
+    limit: int = 1
+    amounts: tuple[int, ...] = ()
+    accounts: int | None = None
 
     def __post_init__(self) -> None:
-        names = _split(self.pseudonyms)
-        if len(self.pseudonyms) % PSEUDONYM_BYTES or any(a >= b for a, b in pairwise(names)):
+        members = _split(self.pseudonyms)
+        if len(self.pseudonyms) % PSEUDONYM_BYTES or any(a >= b for a, b in pairwise(members)):
             raise ValueError("members are not distinct pseudonyms in order")
+        if self.amounts and len(self.amounts) != len(members):
+            raise ValueError("there is not an amount for each member")
 
     def __repr__(self) -> str:
         return "<LedgerCell, content withheld>"
@@ -73,6 +86,16 @@ class LedgerCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     def members(self) -> frozenset[bytes]:
         """The pseudonyms."""
         return frozenset(_split(self.pseudonyms))
+
+    @property
+    def counted(self) -> tuple[Key, bytes, int | None, bool]:
+        """The cell as it is kept where everybody adds one."""
+        return self.key, self.pseudonyms, self.value, self.own
+
+    @property
+    def adds(self) -> tuple[int, ...]:
+        """What each member adds, in the order of the pseudonyms."""
+        return self.amounts or (1,) * self.count
 
 
 class PublishedCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -107,30 +130,68 @@ def protect(cells: Cells, rules: ReleaseRules, earlier: Iterable[LedgerCell], *,
 def settle(cells: Cells, rules: ReleaseRules, earlier: Iterable[LedgerCell]) -> tuple[LedgerCell, ...]:
     """Each cell with its value under the policy's rules (see the module), whatever stricter minimum was asked for."""
     least = rules.min_accounts
-    given: dict[Key, int | None] = {}
-    by_size = sorted((len(members), key) for key, members in cells.items() if len(members) >= least)
+    given: dict[Key, LedgerCell] = {}
+    by_size = sorted((count, key) for key, members in cells.items() if (count := len(names(members))) >= least)
     for cell in earlier:
         if cell.own:
             # Sizes that are k apart are members that are k apart: most of the ledger is passed over by its size.
             low = bisect_left(by_size, cell.count - least + 1, key=_size)
             high = bisect_right(by_size, cell.count + least - 1, key=_size)
             for _, key in by_size[low:high]:
-                if key not in given and _near(_split(cell.pseudonyms), cells[key], least):
-                    given[key] = cell.value
+                if key not in given and _near(cell, cells[key], least):
+                    given[key] = cell
     settled: list[LedgerCell] = []
-    figures: list[tuple[frozenset[bytes], int]] = []
+    figures: list[LedgerCell] = []
     for key, members in cells.items():
-        own = key not in given
-        value = given.get(key)  # never of a cell below k: none is in by_size
-        if own and len(members) >= least:
-            same = (figure for others, figure in figures if _near(others, members, least))
-            if (again := next(same, None)) is not None:
-                own, value = False, again
-            else:
-                value = rounded(len(members), rules)
-                figures.append((members, value))
-        settled.append(LedgerCell(key, b"".join(sorted(members)), value, own))
+        near = given.get(key)  # never for a cell below k: none is in by_size
+        if near is None and len(names(members)) >= least:
+            near = next((figure for figure in figures if _near(figure, members, least)), None)
+        cell = _own(key, members, rules) if near is None else _again(key, members, near)
+        if cell.own and cell.value is not None:
+            figures.append(cell)
+        settled.append(cell)
     return tuple(settled)
+
+
+def _own(key: Key, members: Members, rules: ReleaseRules) -> LedgerCell:
+    """The cell with the value that its members make, if it may have one."""
+    cell = _kept(key, members)
+    if cell.count < rules.min_accounts:
+        return cell
+    if not isinstance(members, Weighed):
+        return msgspec.structs.replace(cell, value=rounded(cell.count, rules))
+    if _is_dominated(cell.adds):
+        return cell
+    value = rounded(sum(cell.adds), rules, members.part)
+    return msgspec.structs.replace(cell, value=value, accounts=rounded(cell.count, rules))
+
+
+def _again(key: Key, members: Members, near: LedgerCell) -> LedgerCell:
+    """The cell with the value of a near one; without any where that was made of larger amounts than its own allow.
+
+    Such a value could be further off than this release says that its figures are.
+    """
+    cell = _kept(key, members)
+    if near.value is None or near.limit > cell.limit:
+        return msgspec.structs.replace(cell, own=False)
+    accounts = None if not isinstance(members, Weighed) else near.value if near.accounts is None else near.accounts
+    return msgspec.structs.replace(cell, own=False, value=near.value, accounts=accounts)
+
+
+def _kept(key: Key, members: Members) -> LedgerCell:
+    """The cell without a value."""
+    ordered = sorted(names(members))
+    if not isinstance(members, Weighed):
+        return LedgerCell(key, b"".join(ordered), None, own=True)
+    added = tuple(members.by_account[member] for member in ordered)
+    return LedgerCell(key, b"".join(ordered), None, own=True, limit=members.part.limit, amounts=added)
+
+
+def _is_dominated(amounts: Iterable[int]) -> bool:
+    """Whether one account stands out so far that the figure would be about it (rule 1)."""
+    sizes = sorted((abs(amount) for amount in amounts), reverse=True)
+    whole = sum(sizes)
+    return 2 * sizes[0] > whole or 100 * (whole - sum(sizes[:2])) < _P_PERCENT * sizes[0]
 
 
 def _size(cell: tuple[int, Key]) -> int:
@@ -141,8 +202,9 @@ def _split(pseudonyms: bytes) -> list[bytes]:
     return [pseudonyms[at : at + PSEUDONYM_BYTES] for at in range(0, len(pseudonyms), PSEUDONYM_BYTES)]
 
 
-def _near(these: Sequence[bytes] | frozenset[bytes], those: frozenset[bytes], least: int) -> bool:
-    """Whether the members differ by fewer than ``least`` accounts, those only here and those only there together."""
+def _near(cell: LedgerCell, members: Members, least: int) -> bool:
+    """Whether fewer than ``least`` accounts are members of one only, or add something else to the other."""
+    these, those = _split(cell.pseudonyms), names(members)
     # With m of these missing there, len(those) - (len(these) - m) of those are missing here.
     difference = len(those) - len(these)
     if abs(difference) >= least:
@@ -152,38 +214,53 @@ def _near(these: Sequence[bytes] | frozenset[bytes], those: frozenset[bytes], le
             difference += 2
             if difference >= least:
                 return False
-    return True
+    if not cell.amounts and not isinstance(members, Weighed):
+        return True
+    there = members.by_account if isinstance(members, Weighed) else dict.fromkeys(members, 1)
+    changed = (there.get(member, added) != added for member, added in zip(these, cell.adds, strict=True))
+    return difference + sum(changed) < least
 
 
 # ---- rounding -----------------------------------------------------------------------------------
 
 
-def rounded(count: int, rules: ReleaseRules) -> int:
-    """``count``, at least k, to the nearest multiple of ``round_to``, ties down, but not below the first from k on.
+def rounded(total: int, rules: ReleaseRules, part: Part = COUNTED[0]) -> int:
+    """``total``, of at least k accounts, to the nearest multiple of the part's step, ties down.
 
-    What a figure gives away is how few counts it can stand for. Ties go down, not to even, because to even with a
+    But not below the first multiple from the smallest total on that k accounts can have.
+
+    What a figure gives away is how few totals it can stand for. Ties go down, not to even, because to even with a
     ``round_to`` of 2 every other figure would stand for one count alone; and where k is no multiple, the counts from k
     on join the first figure above it, or with k = 12 and steps of 5 the figure 10 would mean "exactly 12". So every
     figure stands for at least ``round_to // 2 + 1`` counts, and never for a number of accounts below k.
     """
-    nearest = -((rules.round_to - 2 * count) // (2 * rules.round_to)) * rules.round_to
-    return max(nearest, _first(rules))
+    by = step(rules, part)
+    nearest = -((by - 2 * total) // (2 * by)) * by
+    return nearest if part.least <= 0 else max(nearest, _first(rules, part))
+
+
+def step(rules: ReleaseRules, part: Part) -> int:
+    """What figures of this part are multiples of: ``round_to``, and never less than one account can add."""
+    return max(rules.round_to, part.limit)
 
 
 def fewest(value: int, rules: ReleaseRules) -> int:
-    """The smallest count that is rounded to ``value``."""
+    """The smallest number of accounts that is rounded to ``value``."""
     return rules.min_accounts if value == _first(rules) else value - (rules.round_to - 1) // 2
 
 
-def largest_error(rules: ReleaseRules) -> int:
-    """How far a figure can be from the exact count, in accounts: by rounding, and by being given again."""
-    rounding = max(rules.round_to // 2, _first(rules) - rules.min_accounts)
-    return rounding + rules.min_accounts - 1
+def largest_error(rules: ReleaseRules, part: Part = COUNTED[0]) -> int:
+    """How far a figure can be from the exact total: by rounding, and by being given again."""
+    rounding = step(rules, part) // 2
+    if part.least > 0:
+        rounding = max(rounding, _first(rules, part) - rules.min_accounts * part.least)
+    return rounding + (rules.min_accounts - 1) * part.span
 
 
-def _first(rules: ReleaseRules) -> int:
-    """The smallest figure: the first multiple of ``round_to`` from k on."""
-    return -(-rules.min_accounts // rules.round_to) * rules.round_to
+def _first(rules: ReleaseRules, part: Part = COUNTED[0]) -> int:
+    """The smallest figure: the first multiple of the step from k times the least that an account adds on."""
+    by = step(rules, part)
+    return -(-rules.min_accounts * part.least // by) * by
 
 
 # ---- publishing ---------------------------------------------------------------------------------
@@ -192,10 +269,12 @@ def _first(rules: ReleaseRules) -> int:
 def publish(ledger: Iterable[LedgerCell], rules: ReleaseRules, min_accounts: int) -> tuple[PublishedCell, ...]:
     """What leaves: the settled values, without those that may stand for fewer than ``min_accounts`` accounts.
 
-    A stricter minimum hides figures by looking at the figures alone. Held against the exact counts, minimums of
-    10, 11, 12 ... would spell out each count by the first that hides it.
+    A stricter minimum hides figures by looking at rounded numbers of accounts alone. Held against the exact counts,
+    minimums of 10, 11, 12 ... would spell out each count by the first that hides it.
     """
-    return tuple(
-        PublishedCell(cell.key, None if cell.value is None or fewest(cell.value, rules) < min_accounts else cell.value)
-        for cell in ledger
-    )
+    return tuple(PublishedCell(cell.key, cell.value if _stands(cell, rules, min_accounts) else None) for cell in ledger)
+
+
+def _stands(cell: LedgerCell, rules: ReleaseRules, min_accounts: int) -> bool:
+    accounts = cell.value if cell.accounts is None else cell.accounts
+    return accounts is not None and fewest(accounts, rules) >= min_accounts

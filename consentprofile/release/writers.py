@@ -14,7 +14,8 @@ from typing import Final
 from consentprofile import canonical
 from consentprofile.errors import ReleaseRefused
 from consentprofile.release.manifest import Manifest
-from consentprofile.release.spec import VALUE_COLUMN, ReleaseSpec
+from consentprofile.release.spec import ReleaseSpec
+from consentprofile.release.table import columns, rows
 from consentprofile.release.threshold import PublishedCell
 
 DATA_CSV: Final = "data.csv"
@@ -35,16 +36,20 @@ def render(spec: ReleaseSpec, published: Sequence[PublishedCell], manifest: Mani
 def _csv(spec: ReleaseSpec, published: Sequence[PublishedCell]) -> bytes:
     """RFC 4180 but for line ends (``\\n``), UTF-8, a header."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow((*spec.columns, VALUE_COLUMN))
-    rows.writerows((*cell.key, "" if cell.value is None else cell.value) for cell in published)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns(spec))
+    for key, figures in rows(spec, published):
+        writer.writerow((*key, *("" if figure is None else figure for figure in figures)))
     return text.getvalue().encode()
 
 
 def _json(spec: ReleaseSpec, published: Sequence[PublishedCell]) -> bytes:
     """Canonical JSON."""
-    cells = [{"key": dict(zip(spec.columns, cell.key, strict=True)), VALUE_COLUMN: cell.value} for cell in published]
-    return canonical.json_bytes({"format": DATA_FORMAT, "columns": [*spec.columns, VALUE_COLUMN], "cells": cells})
+    cells = [
+        {"key": dict(zip(spec.columns, key, strict=True)), **dict(zip(spec.measure.figures, figures, strict=True))}
+        for key, figures in rows(spec, published)
+    ]
+    return canonical.json_bytes({"format": DATA_FORMAT, "columns": columns(spec), "cells": cells})
 
 
 # ---- the folder ---------------------------------------------------------------------------------

@@ -16,16 +16,18 @@ from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot, SlotKind
 from consentprofile.model.declaration import may_release
-from consentprofile.model.policy import Precision
+from consentprofile.model.policy import Purpose
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
+from consentprofile.release.counting import Counting
 from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
 from consentprofile.release.manifest import manifest
-from consentprofile.release.measures.reach import Reach
+from consentprofile.release.period import is_told
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.release.plan import plan as plan_release
-from consentprofile.release.spec import ReleaseSpec, check_period, read_spec
+from consentprofile.release.spec import ReleaseSpec, check_period
+from consentprofile.release.spec_file import read_spec
 from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import BLOCK, StoredRelease
@@ -58,10 +60,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Counted:
-    """A measure over the compartments in force, and where each counted account stands in the keyring."""
+    """What is counted over the compartments in force, and where each counted account stands in the keyring."""
 
     def __init__(self, spec: ReleaseSpec) -> None:
-        self.measure = Reach(spec)
+        self.counting = Counting(spec)
         self.members: dict[int, tuple[int, bytes]] = {}
         """slot → (generation, pseudonym)"""
 
@@ -100,7 +102,7 @@ def plan(session: Session, text: str, name: str, *, progress: Progress | None = 
     if answered is not None:
         return plan_release(spec, answered.cells)
     counted = _count(session, spec, progress)
-    settled = settle(counted.measure.cells(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
+    settled = settle(counted.counting.cells(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
     return plan_release(spec, settled)
 
 
@@ -144,8 +146,8 @@ def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _C
                     sealed = rows.get((slot.number, slot.header.generation), ())
                     events = open_blocks(session, key, sealed, slot.header.terms, now)
                     rules = rules_for(session, purpose, slot, events)
-                    if _tells(session, spec, rules.precision):
-                        counted.measure.add(key.secret.member(), dedupe(events)[-rules.keep :])
+                    if _tells(session, spec, rules):
+                        counted.counting.add(key.secret.member(), dedupe(events)[-rules.keep :])
                         counted.members[slot.number] = slot.header.generation, key.secret.member()
                     del key
         if not slots:
@@ -174,9 +176,11 @@ def _counts(session: Session, slot: Slot, spec: ReleaseSpec, now: int, *, suppre
     return not suppressed or holds.reasons.isdisjoint(session.reasons(header.tag))
 
 
-def _tells(session: Session, spec: ReleaseSpec, precision: Precision) -> bool:
-    """Whether times of this precision tell which events lie within the period."""
-    return all(session.calendar.floor(at, precision) == at for at in (spec.period.since, spec.period.until))
+def _tells(session: Session, spec: ReleaseSpec, rules: Purpose) -> bool:
+    """Whether times as they are kept tell what is asked: what lies within the period, and in which order."""
+    if rules.precision == "second":
+        return True
+    return not spec.measure.exact and is_told(session.calendar, rules, spec.instants)
 
 
 def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str) -> tuple[int, dict[str, bytes], bool]:
@@ -190,7 +194,7 @@ def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str)
         check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
         _drop_vanished(session, spec, counted, now)
         earlier = ledger.earlier_cells(entries, spec.purpose)
-        protected = protect(counted.measure.cells(), spec.rules, earlier, min_accounts=spec.min_accounts)
+        protected = protect(counted.counting.cells(), spec.rules, earlier, min_accounts=spec.min_accounts)
         salt = random_bytes(SALT_BYTES)
         root = session.ground.log.head().frontier.root()
         files = render(spec, protected.published, manifest(spec, session.policy, salt=salt, root=root))
@@ -212,9 +216,9 @@ def _drop_vanished(session: Session, spec: ReleaseSpec, counted: _Counted, now: 
         for number, (generation, pseudonym) in counted.members.items():
             slot = session.ground.keyring.slot(number)
             if slot is None or not _counts(session, slot, spec, now, suppressed=suppressed):
-                counted.measure.drop(pseudonym)
+                counted.counting.drop(pseudonym)
             elif slot.header.generation != generation:
                 # A new key of the same compartment (retention) keeps its secret; a new consent has another one.
                 key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
                 if key.secret.member() != pseudonym:
-                    counted.measure.drop(pseudonym)
+                    counted.counting.drop(pseudonym)

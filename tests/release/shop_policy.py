@@ -8,7 +8,8 @@ from typing import Final
 from consentprofile.model.event import Recorded
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.model.policy_file import read_policy
-from consentprofile.release.spec import ReleaseSpec, read_spec
+from consentprofile.release.spec import ReleaseSpec
+from consentprofile.release.spec_file import read_spec
 
 POLICY_TEXT: Final = """
 format = 1

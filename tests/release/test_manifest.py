@@ -73,7 +73,7 @@ BROKEN = {
     "no files": {"files": {}},
     "a file without digest": {"files": {"data.csv": ""}},
     "no bound": {"bound": {}},
-    "an unbounded account": {"bound": {"cells_per_account": 17}},
+    "an unbounded account": {"bound": {"cells_per_account": 1025}},
     "another measure": {"spec": {**written()["spec"], "measure": "sum"}},
     "an empty filter": {"spec": {**written()["spec"], "where": {"kind": []}}},
     "a local time": {"spec": {**written()["spec"], "from": "2024-01-01"}},

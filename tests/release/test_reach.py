@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentprofile.model.event import Recorded
-from consentprofile.release.measures.reach import Cells, Reach
+from consentprofile.release.cells import Cells
+from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
 from tests.release.shop_policy import SINCE, UNTIL, event, name, people, spec
 
@@ -19,7 +20,7 @@ BY_PAGE = spec(by='["page"]')
 
 
 def reach(asked: ReleaseSpec, accounts: dict[int, list[Recorded]]) -> Cells:
-    measure = Reach(asked)
+    measure = Counting(asked)
     for number, events in accounts.items():
         measure.add(name(number), events)
     return measure.cells()
@@ -86,7 +87,7 @@ def test_which_cells_count_does_not_depend_on_the_order_of_events() -> None:
 
 
 def test_a_dropped_account_is_as_one_that_never_was() -> None:
-    measure = Reach(BY_PLATFORM)
+    measure = Counting(BY_PLATFORM)
     for number in (1, 2):
         measure.add(name(number), [event(platform="mobile"), event(platform="tablet")])
     measure.drop(name(1))
@@ -95,7 +96,7 @@ def test_a_dropped_account_is_as_one_that_never_was() -> None:
 
 
 def test_an_account_cannot_be_counted_in_parts() -> None:
-    measure = Reach(TOTAL)
+    measure = Counting(TOTAL)
     measure.add(name(1), [event()])
     with pytest.raises(ValueError, match="once"):
         measure.add(name(1), [event()])
@@ -103,7 +104,7 @@ def test_an_account_cannot_be_counted_in_parts() -> None:
 
 def test_a_pseudonym_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
-        Reach(TOTAL).add(b"short", [event()])
+        Counting(TOTAL).add(b"short", [event()])
 
 
 # ---- promises about every input -----------------------------------------------------------------

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from consentprofile.errors import InvalidSpec, ReleaseRefused
 from consentprofile.model.calendar import Calendar
-from consentprofile.release.spec import Period, check_period, read_spec
+from consentprofile.release.spec import Period, check_period
+from consentprofile.release.spec_file import read_spec
 from tests.release.shop_policy import POLICY, SINCE, UNTIL, spec, spec_text
 
 DAY = 86400
@@ -24,9 +25,9 @@ FAULTY = {
     "an unknown measure": (spec_text(measure='"sums"'), "reach.toml: measure", "one of reach"),
     "an unknown dimension": (spec_text(by='["platfrom"]'), "reach.toml: by", "did you mean 'platform'?"),
     "a token as a dimension": (spec_text(by='["device"]'), "reach.toml: by", "is neither 'kind' nor an enum field"),
-    "a dimension that reads as the figures": (spec_text(by='["accounts"]'), "reach.toml: by", "column of the figures"),
+    "a dimension that reads as the figures": (spec_text(by='["accounts"]'), "reach.toml: by", "column of its own"),
     "a dimension twice": (spec_text(by='["kind", "kind"]'), "reach.toml: by", "twice"),
-    "three dimensions": (spec_text(by='["kind", "channel", "platform"]'), "reach.toml: by", "at most 2"),
+    "four dimensions": (spec_text(by='["kind", "channel", "platform", "week"]'), "reach.toml: by", "at most 3"),
     "too many cells": (spec_text(by='["page", "kind"]'), "reach.toml: by", "at most 1024 cells"),
     "a time instead of a day": (spec_text(from_="2024-01-01T00:00:00Z"), "reach.toml: from", "a day"),
     "a text instead of a day": (spec_text(until='"2024-07-01"'), "reach.toml: until", "a day"),

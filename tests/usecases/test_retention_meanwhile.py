@@ -121,7 +121,7 @@ def test_a_release_meanwhile_drops_nobody_who_is_still_there(scene: Scene, monke
         session: Session, spec: ReleaseSpec, counted: release._Counted, actor: str
     ) -> tuple[int, dict[str, bytes], bool]:
         assert scene.store.upkeep.run_retention(attended=True).resealed == 4
-        monkeypatch.setattr(counted.measure, "drop", dropped.append)
+        monkeypatch.setattr(counted.counting, "drop", dropped.append)
         return publish(session, spec, counted, actor)
 
     monkeypatch.setattr(release, "_publish", publishing)

@@ -1,1 +1,1 @@
-"""What is measured, one module for each measure: accounts go in one by one, the members of each cell come out."""
+"""What is measured, one module for each measure: events go in as arrays, and who counts where comes out."""

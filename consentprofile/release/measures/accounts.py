@@ -1,0 +1,73 @@
+"""What measures that count accounts have in common unless they say otherwise: one figure, no terms of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from consentprofile.release.measures.measure import ACCOUNTS, COUNTED, Figure, Key, Part
+from consentprofile.release.period import Unit
+
+
+class AccountMeasure(msgspec.Struct, frozen=True):
+    """A measure whose cells are sets of accounts."""
+
+    dimensions: ClassVar[int] = 0
+    exact: ClassVar[bool] = False
+
+    @property
+    def terms(self) -> dict[str, object]:
+        """None."""
+        return {}
+
+    @property
+    def unit(self) -> Unit | None:
+        """None."""
+        return None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """One, without columns."""
+        return ((),)
+
+    @property
+    def bound(self) -> int | None:
+        """One: an account counts in one bin."""
+        return 1
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The accounts."""
+        return COUNTED
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The accounts."""
+        return (ACCOUNTS,)
+
+    def derived(self, cells: Mapping[Key, tuple[int | None, ...]]) -> Mapping[Key, tuple[Figure, ...]]:
+        """The accounts, as they are."""
+        return cells
+
+
+def total(values: Iterable[int | None]) -> int | None:
+    """The sum of published figures: too small where some are suppressed, and None where all of them are."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def from_here_on(values: Sequence[int | None]) -> list[int | None]:
+    """For each of the ``values`` the :func:`total` of it and all that follow."""
+    return [total(values[place:]) for place in range(len(values))]

@@ -1,0 +1,23 @@
+"""The measures by the names that specifications call them by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from consentprofile.model.toml_reader import Reader
+from consentprofile.release.measures.measure import Measure, Words
+from consentprofile.release.measures.reach import Reach
+
+
+class Kind(Protocol):
+    """What reads the terms of one measure; None, with faults noted in ``top``, where they cannot be read."""
+
+    def __call__(self, top: Reader, words: Words | None) -> Measure | None:
+        """``words`` is None where the purpose is faulty: then only what does not depend on it is judged."""
+
+
+MEASURES: Final[Mapping[str, Kind]] = {"reach": Reach.read}
+
+TERMS: Final = ()
+"""Every term that some measure has of its own."""
