@@ -168,7 +168,7 @@ def compacting(task: StoreTask) -> None:
 
 
 class WriteTask(msgspec.Struct, frozen=True, kw_only=True):
-    """Record so many events, in batches, when told to."""
+    """Record so many events when told to, in batches; a batch of one is a call of ``record``."""
 
     place: Place
     seed: int
@@ -178,7 +178,8 @@ class WriteTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def writing(task: WriteTask) -> None:
-    """Say when ready, record when told to, and say from when to when on the clock that all processes share."""
+    """Say when ready, record when told to, and say from when to when on the clock that all processes share, and how
+    long each call of ``record`` took, in nanoseconds."""
     with Ours.at(task.place).open() as store:
         events = [
             event
@@ -188,9 +189,16 @@ def writing(task: WriteTask) -> None:
         settle()
         _say(0)
         sys.stdin.readline()
+        calls: list[int] = []
         start = time.monotonic_ns()
-        store.record_many(events, batch_size=task.batch)
-        _say([start, time.monotonic_ns()])
+        if task.batch > 1:
+            store.record_many(events, batch_size=task.batch)
+        else:
+            for event in events:
+                began = time.monotonic_ns()
+                store.record(event)
+                calls.append(time.monotonic_ns() - began)
+        _say([[start, time.monotonic_ns()], calls])
 
 
 # ---- killed at work ------------------------------------------------------------------------------

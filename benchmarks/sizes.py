@@ -84,8 +84,12 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Compartments whose keys are wrapped anew."""
     restored: int = 1_000
     """Events in the store that is restored."""
-    writers: int = 4
+    writers: tuple[int, ...] = (1, 2, 4)
+    """Processes that write at once."""
     writer_events: int = 400
+    """Events of each, in batches."""
+    writer_singles: int = 20
+    """Events of each, one by one."""
     threads: int = 16
     thread_events: int = 5
     """Events of each thread."""
@@ -124,7 +128,7 @@ DEFAULT: Final = Size(
     filled=1_000_000, singles=2_000, acts=200, erasures=20, erased_events=1_000, small_accounts=1_000, readers=100,
     read_events=(10, 100, 1_000), cold=10, shape_events=200_000, shape_accounts=100_000, sessions=None,
     compacted=1_000_000, retention_accounts=100_000, retention_events=10, rotated=100_000, restored=1_000_000,
-    writer_events=100_000,
+    writer_events=100_000, writer_singles=3_000,
     thread_events=100, starts=15, log_lengths=(10_000, 100_000, 1_000_000),
 )  # fmt: skip
 """Ten thousand and a million events."""

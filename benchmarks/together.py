@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import processes
-from benchmarks.measure import duration, quantile
+from benchmarks.measure import Samples, duration, quantile
 from benchmarks.results import Results
 from benchmarks.roles import ThreadTask, WriteTask
 from benchmarks.sizes import told
@@ -26,45 +26,57 @@ GATHERS: Final = (0.0, 0.002)
 
 
 def measure_processes(stage: Stage, results: Results) -> None:
-    """Part ``processes``: record_many in several processes on one store, beside one process with as much to do."""
+    """Part ``processes``: one process and several that write to one store, each as much, in batches and one by one."""
     size = stage.size
-    results.title = f"{size.writers} writing processes, {told(size.writer_events)} events each"
-    alone, together = [], []
-    for number in range(size.rounds):
-        stage.say(f"one process that writes, then {size.writers}, round {number + 1} of {size.rounds}")
-        alone.append(_write(stage, 1, number))
-        together.append(_write(stage, size.writers, number))
-    results.note_rates("record_many, 1 process", alone, "events")
-    results.note_rates(f"record_many, {size.writers} processes in sum", together, "events")
-    results.note(f"{size.writers} processes against one", min(alone) / min(together), "times", key="processes")
+    results.title = (
+        f"Several writing processes, {told(size.writer_events)} events each in batches, "
+        f"{told(size.writer_singles)} one by one"
+    )
+    alone: dict[int, float] = {}
+    for batch, events in ((1_000, size.writer_events), (1, size.writer_singles)):
+        for writers in size.writers:
+            rounds, calls = [], []
+            for number in range(size.rounds):
+                work = "record_many" if batch > 1 else "record"
+                stage.say(f"{work}, processes: {writers}, round {number + 1} of {size.rounds}")
+                each, taken = _write(stage, writers, events, batch, number)
+                rounds.append(each)
+                calls += taken
+            told_writers = "1 process" if writers == 1 else f"{writers} processes in sum"
+            results.note_rates(f"{work}, {told_writers}", rounds, "events")
+            if calls:
+                results.note_times(f"{work}, {told_writers}: one call", calls)
+            times = alone.setdefault(batch, min(rounds)) / min(rounds)
+            if writers > 1:
+                key = f"processes/{work}/{writers}"
+                results.note(f"{work}, {writers} processes against one", times, "times", key=key)
 
 
-def _write(stage: Stage, writers: int, number: int) -> float:
-    """Nanoseconds for each event, from the first that begins to the last that ends."""
-    size = stage.size
-    ours = stage.consented(size.shape_accounts).copy(f"writers-{writers}-{number}")
+def _write(stage: Stage, writers: int, events: int, batch: int, number: int) -> tuple[float, Samples]:
+    """Nanoseconds for each event, from the first that begins to the last that ends, and those of each single call."""
+    accounts = stage.size.shape_accounts
+    ours = stage.consented(accounts).copy(f"writers-{writers}-{batch}-{number}")
     with ExitStack() as running:
         started = [
             running.enter_context(
                 processes.start(
                     "write",
-                    WriteTask(
-                        place=ours.place, seed=100 + seed, events=size.writer_events, accounts=size.shape_accounts,
-                        batch=1_000,
-                    ),
+                    WriteTask(place=ours.place, seed=100 + seed, events=events, accounts=accounts, batch=batch),
                 )
             )
             for seed in range(writers)
-        ]  # fmt: skip
+        ]
         for process in started:
             processes.answer(process, int)
         for process in started:
             processes.tell(process)
-        spans = [processes.answer(process, list[int]) for process in started]
+        answers = [processes.answer(process, list[list[int]]) for process in started]
         for process in started:
             processes.end(process)
     ours.remove()
-    return (max(end for _, end in spans) - min(start for start, _ in spans)) / (writers * size.writer_events)
+    spans = [span for span, _ in answers]
+    took = max(end for _, end in spans) - min(start for start, _ in spans)
+    return took / (writers * events), [float(one) for _, calls in answers for one in calls]
 
 
 # ---- threads -------------------------------------------------------------------------------------
