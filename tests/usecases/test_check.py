@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+import consentprofile as cp
 from tests.usecases.scene import ACCOUNT, PURPOSES, Scene, event
 
 INSERT = "INSERT INTO block (slot, arrival, generation, sealed)"
@@ -112,12 +113,7 @@ POLICIES = {
         "policy 2",
     ),
     "none that was accepted": ("data.db", "DELETE FROM policy", "policy 1"),
-    "none accepted any more": ("keys.db", "DELETE FROM accepted_policy", "policy 1"),
-    "one that nobody with a key accepted": (
-        "keys.db",
-        "INSERT INTO accepted_policy SELECT 2, digest, seal FROM accepted_policy",
-        "accepted policies",
-    ),
+    "another than was accepted": ("keys.db", "UPDATE accepted_policy SET digest = zeroblob(32)", "accepted policies"),
 }
 
 
@@ -126,6 +122,24 @@ def test_policies_and_what_was_accepted_are_compared(scene: Scene, file: str, st
     lived_in(scene)
     tamper(scene, statement, file=file)
     assert where in [finding.where for finding in scene.store.check().findings]
+
+
+ACCEPTED = {
+    "none accepted any more": "DELETE FROM accepted_policy",
+    "one that nobody with a key accepted": "INSERT INTO accepted_policy SELECT 2, digest, seal FROM accepted_policy",
+}
+
+
+@pytest.mark.parametrize("statement", ACCEPTED.values(), ids=ACCEPTED)
+def test_a_keyring_with_other_policies_in_force_is_worked_with_no_more_and_not_opened(
+    scene: Scene, statement: str
+) -> None:
+    lived_in(scene)
+    tamper(scene, statement, file="keys.db")
+    with pytest.raises(cp.PolicyChanged):
+        scene.store.check()
+    with pytest.raises(cp.CorruptRecord):
+        scene.reopen()
 
 
 def test_two_entries_of_the_directory_for_one_slot_are_found(scene: Scene) -> None:
