@@ -4,7 +4,7 @@ The calls of a process are recorded in order. :class:`Disk` is told of them up t
 that may be found after a cut there: a file has what was synced; of the writes and truncations since, any may be lost,
 whatever came after them, and a write may have reached the disk in some of its sectors only. A name is made, changed or
 removed for good when its directory is synced, and not before; until then any of these may be lost, but for each name
-only the latest ones.
+only the latest ones, and a file that is moved keeps a name.
 """
 
 from __future__ import annotations
@@ -70,8 +70,13 @@ class File:
     since: list[Call] = field(default_factory=list)
 
 
-Change: TypeAlias = "dict[str, File | Directory | None]"
-"""Names that come to mean something else, all at once."""
+@dataclass(eq=False)
+class Change:
+    """Names that come to mean something else, all at once."""
+
+    names: dict[str, File | Directory | None]
+    taken: tuple[Directory, Change] | None = None
+    """Where a file that loses a name by this got its new one, in another directory: it has one of them at least."""
 
 
 @dataclass
@@ -82,10 +87,20 @@ class Directory:
     now: dict[str, File | Directory] = field(default_factory=dict)
     since: list[Change] = field(default_factory=list)
 
-    def change(self, change: Change) -> None:
+    def change(self, change: Change) -> Change:
         """Change names."""
         self.since.append(change)
         _apply(self.now, change)
+        return change
+
+    def sync(self) -> None:
+        """Every name is on the disk as it is now."""
+        for change in self.since:
+            if change.taken is not None and change.taken[1] in change.taken[0].since:
+                target, taken = change.taken
+                target.since.remove(taken)
+                _apply(target.synced, taken)
+        self.synced, self.since = dict(self.now), []
 
 
 Keep: TypeAlias = Callable[[bool], bool | None]
@@ -126,15 +141,15 @@ class Disk:
         if call.kind == "sync directory":
             directory = self._find(call.path)
             if isinstance(directory, Directory):
-                directory.synced, directory.since = dict(directory.now), []
+                directory.sync()
             return
         parent, name = self._parent(call.path)
         known = parent.now.get(name)
         if call.kind in ("create", "mkdir"):
             if known is None:
-                parent.change({name: File() if call.kind == "create" else Directory()})
+                parent.change(Change({name: File() if call.kind == "create" else Directory()}))
         elif call.kind in ("unlink", "rmdir"):
-            parent.change({name: None})
+            parent.change(Change({name: None}))
         elif call.kind in ("rename", "link"):
             self._rename(call, parent, name)
         elif isinstance(known, File):
@@ -145,12 +160,12 @@ class Disk:
 
     def _rename(self, call: Call, parent: Directory, name: str) -> None:
         target, new = self._parent(call.target)
-        moved, gone = parent.now[name], {name: None} if call.kind == "rename" else {}
+        moved: dict[str, File | Directory | None] = {new: parent.now[name]}
+        gone: dict[str, File | Directory | None] = {name: None} if call.kind == "rename" else {}
         if target is parent:
-            parent.change({**gone, new: moved})
+            parent.change(Change({**gone, **moved}))
         else:
-            target.change({new: moved})
-            parent.change({**gone})
+            parent.change(Change(gone, taken=(target, target.change(Change(moved)))))
 
     def _find(self, path: str) -> File | Directory | None:
         found: File | Directory | None = self.root
@@ -167,19 +182,48 @@ class Disk:
 
     def image(self, target: Path, keep: Keep, random: Random) -> None:
         """Write what may be found after a cut at this moment into the directory ``target``, which is made."""
-        written: dict[int, bytes] = {}
-        self._lay(self.root, target, keep, random, written)
+        _Image(keep, random).lay(self.root, target)
 
-    def _lay(self, directory: Directory, target: Path, keep: Keep, random: Random, written: dict[int, bytes]) -> None:
+
+class _Image:
+    """What one cut leaves; each thing is decided once."""
+
+    def __init__(self, keep: Keep, random: Random) -> None:
+        self._keep = keep
+        self._random = random
+        self._written: dict[int, bytes] = {}
+        self._named: dict[int, tuple[dict[str, File | Directory], list[Change]]] = {}
+
+    def lay(self, directory: Directory, target: Path) -> None:
+        """Write a directory and all that is in it."""
         target.mkdir(mode=0o700)
-        for name, node in _names(directory, keep).items():
+        for name, node in self._names(directory)[0].items():
             if isinstance(node, Directory):
-                self._lay(node, target / name, keep, random, written)
+                self.lay(node, target / name)
                 continue
-            if id(node) not in written:  # one file may have two names
-                written[id(node)] = _written(node, keep, random)
+            if id(node) not in self._written:  # one file may have two names
+                self._written[id(node)] = _written(node, self._keep, self._random)
             (target / name).touch(mode=0o600)
-            (target / name).write_bytes(written[id(node)])
+            (target / name).write_bytes(self._written[id(node)])
+
+    def _names(self, directory: Directory) -> tuple[dict[str, File | Directory], list[Change]]:
+        """The names of a directory, and the changes that have reached the disk."""
+        if id(directory) not in self._named:
+            names, kept, lost = dict(directory.synced), list[Change](), set[str]()
+            for change in directory.since:
+                if lost.isdisjoint(change.names) and self._is_whole(change) and self._keep(False):
+                    _apply(names, change)
+                    kept.append(change)
+                else:
+                    lost.update(change.names)
+            self._named[id(directory)] = names, kept
+        return self._named[id(directory)]
+
+    def _is_whole(self, change: Change) -> bool:
+        if change.taken is None:
+            return True
+        target, taken = change.taken
+        return taken not in target.since or taken in self._names(target)[1]
 
 
 def _loaded(place: Path) -> Directory:
@@ -190,21 +234,11 @@ def _loaded(place: Path) -> Directory:
 
 
 def _apply(names: dict[str, File | Directory], change: Change) -> None:
-    for name, node in change.items():
+    for name, node in change.names.items():
         if node is None:
             names.pop(name, None)
         else:
             names[name] = node
-
-
-def _names(directory: Directory, keep: Keep) -> dict[str, File | Directory]:
-    names, lost = dict(directory.synced), set[str]()
-    for change in directory.since:
-        if lost.isdisjoint(change) and keep(False):
-            _apply(names, change)
-        else:
-            lost.update(change)
-    return names
 
 
 def _written(file: File, keep: Keep, random: Random) -> bytes:

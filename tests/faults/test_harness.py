@@ -138,6 +138,27 @@ def test_names_change_for_good_when_their_directory_is_synced_and_each_in_its_or
     assert found == {("a",), ("b",), ("a", "b"), ()}  # never both names of the one file, which is never lost with it
 
 
+def test_a_file_that_is_moved_to_another_directory_keeps_a_name(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (root / "d" / "a").write_bytes(b"1")
+
+    def found(disk: Disk) -> set[tuple[str, ...]]:
+        place = Path(mkdtemp(dir=tmp_path))
+        for seed in range(64):
+            disk.image(place / str(seed), some(Random(seed)), Random(seed))
+        return {
+            tuple(sorted(str(file.relative_to(image)) for file in image.rglob("*") if file.is_file()))
+            for image in place.iterdir()
+        }
+
+    disk = Disk(root)
+    disk.follow(Call("rename", f"{root}/d/a", target=f"{root}/a"))
+    assert found(disk) == {("a",), ("d/a",), ("a", "d/a")}
+    disk.follow(Call("sync directory", f"{root}/d"))
+    assert found(disk) == {("a",)}
+
+
 # ---- careless stores --------------------------------------------------------------------------------------
 
 
