@@ -6,8 +6,11 @@ and raises is said there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from consentprofile.async_calls import Call, run
 from consentprofile.consenting import PathLike
+from consentprofile.release.derived import Also
 from consentprofile.release.figures import Figures
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.releasing import Releasing
@@ -21,12 +24,17 @@ class AsyncReleasing:
     _store: Releasing
 
     async def release(
-        self, spec: PathLike, out: PathLike, *, progress: releases.Progress | None = None
+        self,
+        spec: PathLike,
+        out: PathLike,
+        *,
+        also: Sequence[Also] | None = (),
+        progress: releases.Progress | None = None,
     ) -> releases.Release:
         """As :meth:`Store.release`."""
         call = Call()
         told = call.telling(progress)
-        return await call.run(lambda: self._store.release(spec, out, progress=told))
+        return await call.run(lambda: self._store.release(spec, out, also=also, progress=told))
 
     async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
         """As :meth:`Store.plan_release`."""

@@ -55,13 +55,14 @@ def release_command() -> None:
     metavar="DIRECTORY",
     help="A new or empty folder for data and manifest.",
 )
+@click.option("--plain", is_flag=True, help="Data and manifest only: neither Parquet nor pictures.")
 @store_options
 @pass_context
-def make_command(context: Context, spec: str, folder: Path) -> None:
+def make_command(context: Context, spec: str, folder: Path, plain: bool) -> None:
     """Let the aggregate that SPEC asks for leave the store."""
     out = context.out
     with context.open() as store, out.progress("Counting") as tell:
-        done = store.release(spec, folder, progress=tell)
+        done = store.release(spec, folder, also=() if plain else None, progress=tell)
     out.document({"number": done.number, "repeated": done.repeated, "folder": done.folder, "files": sorted(done.files)})
     again = ", the same bytes as when it was first answered" if done.repeated else ""
     out.line(f"Release {done.number} is in {done.folder}{again}: {', '.join(sorted(done.files))}.")

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from consentprofile import canonical
 from consentprofile.errors import UnreadableInput
 from consentprofile.release.arrow import require_arrow, table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 DATA_JSON: Final = "data.json"
 MANIFEST: Final = "manifest.json"
@@ -46,6 +49,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     where: dict[str, tuple[str, ...]]
     min_accounts: int
+    policy_min_accounts: int
     round_to: int
     largest_error: int | None
     guarantee: str
@@ -69,14 +73,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         for row in self.rows:
             yield tuple(str(part) for part in row[:width]), tuple(_figure(part) for part in row[width:])
 
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """The table as an Arrow C stream: texts for dimensions, nullable 64-bit numbers for figures.
+    def table(self) -> pyarrow.Table:
+        """The table in Arrow's memory: texts for dimensions, nullable 64-bit numbers for figures.
 
         Raises :class:`UnsupportedEnvironment` without the extra ``arrow``.
         """
         require_arrow()
         columns = tuple(zip(*self.rows, strict=True)) if self.rows else ((),) * len(self.columns)
-        return table(self.columns, len(self.by), columns).__arrow_c_stream__(requested_schema)
+        return table(self.columns, len(self.by), columns)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The same as an Arrow C stream, for whoever takes data frames."""
+        return self.table().__arrow_c_stream__(requested_schema)
 
 
 def _figure(part: str | Figure) -> Figure:
@@ -98,6 +106,7 @@ class _Asked(msgspec.Struct):
 
 class _Protection(msgspec.Struct):
     min_accounts: int
+    policy_min_accounts: int
     round_to: int
 
 
@@ -151,6 +160,7 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
         until=manifest.spec.until,
         where=manifest.spec.where,
         min_accounts=manifest.protection.min_accounts,
+        policy_min_accounts=manifest.protection.policy_min_accounts,
         round_to=manifest.protection.round_to,
         largest_error=manifest.parameters.largest_error,
         guarantee=manifest.guarantee,

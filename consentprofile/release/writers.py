@@ -9,10 +9,12 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from consentprofile import canonical
 from consentprofile.errors import ReleaseRefused
+from consentprofile.release.derived import NAMES as DERIVED_NAMES
 from consentprofile.release.manifest import Manifest
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.table import columns, rows
@@ -55,21 +57,22 @@ def _json(spec: ReleaseSpec, published: Sequence[PublishedCell]) -> bytes:
 # ---- the folder ---------------------------------------------------------------------------------
 
 
-def write_folder(files: Mapping[str, bytes], out: Path) -> None:
-    """Make the folder ``out`` hold exactly ``files``, durably; folders above it are made where they are missing.
+def write_folder(files: Mapping[str, bytes], out: Path, derived: Mapping[str, bytes] = MappingProxyType({})) -> None:
+    """Make the folder ``out`` hold ``files``, durably, and ``derived`` ones beside them; folders above are made.
 
-    A folder that holds just these bytes is left as it is. :class:`ReleaseRefused` for one that holds anything else, for
-    something that is no folder, and where it cannot be written; then nothing is left behind.
+    A folder that holds just these bytes is left as it is, but for derived files, which are made anew there.
+    :class:`ReleaseRefused` for one that holds anything else, for something that is no folder, and where it cannot be
+    written; then nothing is left behind.
     """
-    if any(Path(name).name != name for name in files):
+    if any(Path(name).name != name for name in (*files, *derived)):
         raise ValueError("a file of a release has a plain name")
     target = Path(os.path.realpath(out))
     made: list[Path] = []
     try:
-        if _settled(files, target):
-            return
-        made = _make_folders(target.parent)
-        _write_beside(files, target)
+        if not _settled(files, target):
+            made = _make_folders(target.parent)
+            _write_beside({**files, **derived}, files, target)
+        _renew(derived, target)
     except OSError as error:
         _unmake_folders(made)
         reason = os.strerror(error.errno) if error.errno else "unknown reason"
@@ -80,7 +83,7 @@ def write_folder(files: Mapping[str, bytes], out: Path) -> None:
 
 
 def _settled(files: Mapping[str, bytes], target: Path) -> bool:
-    """Whether ``target`` holds just these bytes already; False where there is room for them."""
+    """Whether ``target`` holds just these bytes already, derived files aside; False where there is room for them."""
     if not os.path.lexists(target):
         return False
     if not target.is_dir():
@@ -88,23 +91,21 @@ def _settled(files: Mapping[str, bytes], target: Path) -> bool:
     found = sorted(target.iterdir())
     if not found:
         return False
-    if [path.name for path in found] == sorted(files) and all(
-        path.is_file() and path.read_bytes() == files[path.name] for path in found
+    published = [path for path in found if path.name not in DERIVED_NAMES]
+    if [path.name for path in published] == sorted(files) and all(
+        path.is_file() and path.read_bytes() == files[path.name] for path in published
     ):
         return True
     raise ReleaseRefused("the folder for the release holds something else; choose another, or empty it")
 
 
-def _write_beside(files: Mapping[str, bytes], target: Path) -> None:
+def _write_beside(every: Mapping[str, bytes], files: Mapping[str, bytes], target: Path) -> None:
     """Write a new folder beside ``target`` and rename it: readers see no folder, or a whole one."""
     beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
     beside.mkdir()
     try:
-        for name, data in files.items():
-            with open(beside / name, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        for name, data in every.items():
+            _write(beside / name, data)
         _sync(beside)
         try:
             os.rename(beside, target)  # an empty folder is replaced, one with anything in it is not
@@ -116,6 +117,32 @@ def _write_beside(files: Mapping[str, bytes], target: Path) -> None:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def _renew(derived: Mapping[str, bytes], target: Path) -> None:
+    """Put derived files into a folder of the same release, each whole or not at all; ``derived.json`` is the last."""
+    stale = {name: data for name, data in derived.items() if not _holds(target / name, data)}
+    for name, data in stale.items():
+        beside = target.parent / f".{name}.{secrets.token_hex(8)}"
+        try:
+            _write(beside, data)
+            os.replace(beside, target / name)
+        finally:
+            beside.unlink(missing_ok=True)
+    if stale:
+        _sync(target)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A new file, durably."""
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ compartments in force; an account whose key vanishes on the way is dropped befor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from consentprofile.model.policy import Purpose
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
 from consentprofile.release.counting import Counting
+from consentprofile.release.derived import Also, derive, wanted
 from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
 from consentprofile.release.manifest import manifest
@@ -69,21 +70,31 @@ class _Counted:
 
 
 def release(
-    session: Session, text: str, name: str, out: Path, *, actor: str = "officer", progress: Progress | None = None
+    session: Session,
+    text: str,
+    name: str,
+    out: Path,
+    *,
+    also: Sequence[Also] | None = (),
+    actor: str = "officer",
+    progress: Progress | None = None,
 ) -> Release:
     """Release what the specification ``text`` (called ``name`` in messages) asks for, into the folder ``out``.
 
-    Raises :class:`InvalidSpec` or :class:`ReleaseRefused`; then nothing has left the store.
+    ``also`` is derived from it, into the same folder. Raises :class:`InvalidSpec` or :class:`ReleaseRefused`; then
+    nothing has left the store.
     """
     session.keys.require_officer()
+    derived = wanted(also)
     spec = read_spec(text, name, session.policy)
     found = _answer(session, spec)
     if found is None:
         counted = _count(session, spec, progress)
         found = _publish(session, spec, counted, actor)
     number, files, repeated = found
-    write_folder(files, out)
-    return Release(number=number, repeated=repeated, folder=str(out), files=files)
+    beside = derive(files, derived)
+    write_folder(files, out, beside)
+    return Release(number=number, repeated=repeated, folder=str(out), files=files | beside)
 
 
 def plan(session: Session, text: str, name: str, *, progress: Progress | None = None) -> ReleasePlan:

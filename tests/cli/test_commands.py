@@ -198,7 +198,10 @@ def test_release_and_its_plan_are_both_one_word_away(shop: Shop) -> None:
     assert plan["min_accounts"] == 10
     assert not Path("out").exists()
     assert "Release 1 is in out" in shop.done("release", "reach.toml", "--out", "out")
-    assert {path.name for path in Path("out").iterdir()} == {"data.csv", "data.json", "manifest.json"}
+    published, beside = {"data.csv", "data.json", "manifest.json"}, {"data.parquet", "derived.json"}
+    assert {path.name for path in Path("out").iterdir()} == published | beside | {"picture.png", "picture.svg"}
+    shop.done("release", "reach.toml", "--plain", "--out", "plain")
+    assert {path.name for path in Path("plain").iterdir()} == published
     assert "same bytes" in shop.done("release", "--out", "again", "reach.toml")
     assert Path("again/data.csv").read_bytes() == Path("out/data.csv").read_bytes()
     assert "release plan" in shop.done("release", "--help")

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
+from consentprofile.crypto.binding import RecordType
+from consentprofile.release import ledger
+from consentprofile.release.pictures import canvas
+from tests.release.test_pictures import texts
 from tests.usecases.scene import Scene
 from tests.usecases.test_release import populated
 
@@ -73,3 +77,60 @@ def test_a_number_that_the_ledger_does_not_have_is_refused_without_a_leaf(
     with pytest.raises(cp.InputError, match="no release of this number"):
         scene.store.figures(number)
     assert len(scene.leaves()) == before
+
+
+# ---- what stands beside a release -----------------------------------------------------------------------------------
+
+
+def test_parquet_and_pictures_stand_beside_the_same_published_bytes(scene: Scene, spec: Path) -> None:
+    plain = scene.store.release(spec, scene.folder / "plain")
+    rich = scene.store.release(spec, scene.folder / "rich", also=("parquet", "pictures"))
+    beside = {"data.parquet", "derived.json", "picture.png", "picture.svg"}
+    assert set(rich.files) == set(plain.files) | beside
+    assert {name: data for name, data in rich.files.items() if name not in beside} == plain.files
+    assert {path.name: path.read_bytes() for path in (scene.folder / "rich").iterdir()} == rich.files
+    assert rich.figures == plain.figures
+
+
+def test_they_are_the_same_after_everybody_has_left(scene: Scene, spec: Path) -> None:
+    first = scene.store.release(spec, scene.folder / "first", also=("parquet", "pictures"))
+    scene.store.erase([f"acct-{number}" for number in range(1, 39)])
+    again = scene.store.release(spec, scene.folder / "again", also=("parquet", "pictures"))
+    assert (again.repeated, again.files) == (True, first.files)
+
+
+def test_the_ledger_does_not_keep_them(scene: Scene, spec: Path) -> None:
+    scene.store.release(spec, scene.folder / "out", also=("parquet", "pictures"))
+    session = scene.store._session
+    (row,) = session.ground.releases.all()
+    entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
+    assert set(entry.published) == {"data.csv", "data.json", "manifest.json"}
+
+
+def test_without_the_extra_nothing_is_released(scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canvas, "has_pictures", lambda: False)
+    before = len(scene.leaves())
+    with pytest.raises(cp.UnsupportedEnvironment):
+        scene.store.release(spec, scene.folder / "out", also=("pictures",))
+    assert not (scene.folder / "out").exists()
+    assert (scene.store.released(), len(scene.leaves())) == ((), before)
+    release = scene.store.release(spec, scene.folder / "out", also=None)
+    assert "picture.svg" not in release.files
+    assert "data.parquet" in release.files
+
+
+def test_no_account_no_pseudonym_and_no_path_is_in_any_file(scene: Scene, spec: Path) -> None:
+    """The canary: what stands in the store about people stands in none of the files, nor in what they unfold to."""
+    release = scene.store.release(spec, scene.folder / "acct-folder", also=("parquet", "pictures"))
+    session = scene.store._session
+    (row,) = session.ground.releases.all()
+    entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
+    members = {name for cell in entry.cells for name in cell.members}
+    assert len(members) == 38
+    canaries = [b"acct-", str(scene.folder).encode(), b"reach.toml"]
+    canaries += [form for name in members for form in (name, name.hex().encode())]
+    for name, data in release.files.items():
+        assert [canary for canary in canaries if canary in data] == [], name
+    hidden = {cell.count for cell in entry.cells if cell.value is None}
+    assert hidden == {2}
+    assert {f"≈ {count}" for count in hidden}.isdisjoint(texts(release.files["picture.svg"]))

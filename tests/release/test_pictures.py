@@ -1,0 +1,308 @@
+"""Pictures show what was published, look the same whoever draws them, and carry nothing besides."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import itertools
+import re
+import socket
+import struct
+import sys
+import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from consentprofile.errors import UnsupportedEnvironment
+from consentprofile.release.figures import Figure, Figures
+from consentprofile.release.pictures import canvas
+from consentprofile.release.pictures.bars import Bar, Bars, Groups, Off
+from consentprofile.release.pictures.canvas import Shape, Words, render, short
+from consentprofile.release.pictures.choosing import MOST_BARS, SHAPES, Chosen, by_dimensions, picture, words
+from consentprofile.release.pictures.flows import Flow, Flows
+from consentprofile.release.pictures.grid import Grid, Row
+from consentprofile.release.pictures.lines import Line, Lines
+from consentprofile.release.pictures.sets import Joint, Sets
+from consentprofile.release.pictures.steps import Funnel
+
+OFF: Final = Off(11, 10)
+WORDS: Final = Words("Reach: accounts", "analytics", ("≈ rounded to 5",))
+MONTHS: Final = ("2024-01", "2024-02", "2024-03", "2024-04")
+PLATFORMS: Final = ("desktop", "mobile", "tablet")
+PAIRS: Final = tuple(members for size in (1, 2, 3) for members in itertools.combinations(PLATFORMS, size))
+
+SHAPES_DRAWN: Final[dict[str, Shape]] = {
+    "bars": Bars((Bar("desktop", 190), Bar("mobile", 145), Bar("tablet", None)), OFF),
+    "a total": Bars((Bar("all accounts", 400),), OFF),
+    "bars of means": Bars((Bar("desktop", 12.5), Bar("tablet", None))),
+    "groups of bars": Groups(PLATFORMS, (("login", (190, 145, None)), ("purchase", (15, None, None))), OFF),
+    "a line": Lines(MONTHS, (Line("", (190, None, 15, 20)),), OFF),
+    "lines": Lines(MONTHS, (Line("desktop", (190, 145, 15, 20)), Line("tablet", (None, None, 10, None))), OFF),
+    "a grid": Grid("kind", PLATFORMS, (Row("login", (190, None, 10)), Row("purchase", (15, None, 0)))),
+    "cohorts": Grid("month", ("0", "1", "2"), (Row("2024-01", (1.0, 0.4, None)), Row("2024-02", (1.0,))), share=True),
+    "sets": Sets(PLATFORMS, tuple(map(Joint, PAIRS, (190, 145, 15, None, 20, 30, None))), OFF),
+    "flows": Flows(
+        ("start", "web", "app"),
+        ("web", "app", "end"),
+        (Flow("start", "web", 300), Flow("web", "app", 45), Flow("app", "end", None), Flow("web", "end", 10)),
+    ),
+    "a funnel": Funnel((Bar("view", 900), Bar("cart", 205), Bar("purchase", None)), OFF),
+}
+HIDDEN: Final[dict[str, Shape]] = {
+    "bars": Bars((Bar("desktop", None), Bar("mobile", None)), OFF),
+    "groups of bars": Groups(PLATFORMS, (("login", (None, None, None)),), OFF),
+    "a line": Lines(MONTHS, (Line("", (None,) * 4),), OFF),
+    "a grid": Grid("kind", PLATFORMS, (Row("login", (None, None, None)),)),
+    "sets": Sets(PLATFORMS, tuple(Joint(members, None) for members in PAIRS), OFF),
+    "flows": Flows(("start",), ("end",), (Flow("start", "end", None),)),
+    "a funnel": Funnel((Bar("view", None), Bar("cart", None)), OFF),
+}
+
+
+def texts(svg: bytes) -> list[str]:
+    """Every text of a picture: Matplotlib writes it into a comment beside its outlines."""
+    return [html.unescape(found.strip()) for found in re.findall(r"<!--(.*?)-->", svg.decode(), flags=re.DOTALL)]
+
+
+def chunks(png: bytes) -> list[bytes]:
+    """The names of the parts of a PNG."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    found, at = [], 8
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        found.append(png[at + 4 : at + 8])
+        at += length + 12
+    return found
+
+
+def hatched(svg: bytes) -> int:
+    """How many marks for no figure there are."""
+    return len(re.findall(rb"fill: url\(#h", svg))
+
+
+# ---- shapes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES_DRAWN.values(), ids=SHAPES_DRAWN)
+def test_a_shape_is_drawn_and_its_bytes_are_the_same_each_time(shape: Shape) -> None:
+    svg, png = render(WORDS, shape)
+    assert render(WORDS, shape) == (svg, png)
+    assert set(texts(svg)) >= {"Reach: accounts", "analytics", "≈ rounded to 5"}
+    width, height = struct.unpack(">II", png[16:24])
+    assert width == canvas.WIDTH * canvas.DOTS
+    assert height > shape.height * canvas.DOTS
+
+
+@pytest.mark.parametrize("shape", HIDDEN.values(), ids=HIDDEN)
+def test_where_nothing_may_be_shown_there_are_marks_and_no_figures(shape: Shape) -> None:
+    svg, _ = render(WORDS, shape)
+    assert hatched(svg) > 0
+    assert [text for text in texts(svg) if "≈" in text and text != "≈ rounded to 5"] == []
+
+
+MARKS: Final = {"bars": 1, "a total": 0, "bars of means": 1, "groups of bars": 3, "a line": 1, "lines": 3, "a grid": 2,
+                "cohorts": 1, "sets": 2, "flows": 1, "a funnel": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES_DRAWN)
+def test_each_missing_figure_has_its_mark(name: str) -> None:
+    assert hatched(render(WORDS, SHAPES_DRAWN[name])[0]) == MARKS[name]
+
+
+def test_figures_are_marked_as_rounded() -> None:
+    assert {"≈ 190", "≈ 145", "no figure"} <= set(texts(render(WORDS, SHAPES_DRAWN["bars"])[0]))
+
+
+def test_a_funnel_says_who_went_on_as_far_as_figures_are_known() -> None:
+    drawn = texts(render(WORDS, SHAPES_DRAWN["a funnel"])[0])
+    assert {"≈ 205  23% of step 1", "↓ 23% go on", "no figure"} <= set(drawn)
+    assert sum("go on" in text for text in drawn) == 1
+
+
+def test_an_exact_count_is_never_thought_to_be_below_the_minimum() -> None:
+    assert OFF.span(15) == (10, 26)
+    assert OFF.span(190) == (179, 201)
+
+
+def test_the_largest_sets_and_bands_stand_where_not_all_can() -> None:
+    many = tuple(Joint((f"m{number}",), number if number % 2 else None) for number in range(60))
+    drawn = Sets(tuple(f"m{number}" for number in range(60)), many).drawn
+    assert [one.value for one in drawn] == list(range(59, 20, -2))
+    bands = tuple(Flow("a", f"t{number}", number) for number in range(1, 61))
+    assert {flow.value for flow in Flows(("a",), tuple(flow.target for flow in bands), bands).drawn} == set(
+        range(21, 61)
+    )
+
+
+NAMES: Final = ("$5 \\frac$", "<script>&", "--", "東京", "🙂", "a\x1b[31mb\n", "x" * 400, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_a_value_is_called_the_picture_stays_whole(name: str) -> None:
+    svg, png = render(Words(name, name, (name,)), Bars((Bar(name, 190), Bar("b" + name, None))))
+    assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert chunks(png)[-1] == b"IEND"
+    assert b"\x1b" not in svg
+
+
+@pytest.mark.parametrize(("text", "shown"), [("abc", "abc"), ("x" * 31, "x" * 29 + "…"), ("a\tb", "a?b")])
+def test_a_long_label_is_cut_and_what_cannot_be_seen_is_shown(text: str, shown: str) -> None:
+    assert short(text) == shown
+
+
+# ---- what the files hold besides ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES_DRAWN.values(), ids=SHAPES_DRAWN)
+def test_pictures_hold_neither_program_nor_version_nor_time_nor_place(shape: Shape) -> None:
+    svg, png = render(WORDS, shape)
+    assert set(chunks(png)) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+    version = importlib.import_module("matplotlib").__version__
+    for canary in (version, "Matplotlib", "reator", "dc:date", sys.prefix, "/home", "/tmp", socket.gethostname()):
+        assert canary.encode() not in svg
+    assert re.findall(rb"<dc:(\w+)", svg) == [b"title"]
+
+
+def test_nobodys_settings_change_a_picture_and_none_are_changed() -> None:
+    matplotlib = importlib.import_module("matplotlib")
+    before = render(WORDS, SHAPES_DRAWN["bars"])
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "none", "savefig.dpi": 20, "axes.grid": True}):
+        assert render(WORDS, SHAPES_DRAWN["bars"]) == before
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_pictures_drawn_at_the_same_time_are_the_same() -> None:
+    alone = render(WORDS, SHAPES_DRAWN["bars"])
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(lambda _: render(WORDS, SHAPES_DRAWN["bars"]), range(4))) == {alone}
+
+
+def test_without_the_extra_it_says_which_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canvas, "has_pictures", lambda: False)
+    with pytest.raises(UnsupportedEnvironment, match=r"consentprofile\[pictures\]"):
+        render(WORDS, SHAPES_DRAWN["bars"])
+
+
+# ---- which picture ------------------------------------------------------------------------------------------------
+
+
+def figures(*sizes: int, time: str = "", value: Figure = 20, hidden: int = 0) -> Figures:
+    """A made-up release over dimensions of these ``sizes``, the last one ``time``; ``hidden`` cells have no figure."""
+    by = tuple(f"d{place}" for place in range(len(sizes)))
+    by = (*by[:-1], time) if time else by
+    keys = list(itertools.product(*([f"v{number:02}" for number in range(size)] for size in sizes)))
+    rows = tuple((*key, None if place < hidden else value) for place, key in enumerate(keys))
+    return Figures(
+        measure="reach", purpose="analytics", by=by, values=("accounts",), since="2024-01-01T00:00:00Z",
+        until="2024-07-01T00:00:00Z", where={"kind": ("login", "purchase")}, min_accounts=10, policy_min_accounts=10,
+        round_to=5, largest_error=11, guarantee="heuristic", commitment="00" * 32, rows=rows,
+    )  # fmt: skip
+
+
+CHOSEN: Final[dict[str, tuple[Figures, type]]] = {
+    "the total": (figures(), Bars),
+    "one dimension": (figures(3), Bars),
+    "two dimensions": (figures(5, 3), Groups),
+    "two dimensions, many values": (figures(21, 3), Grid),
+    "two dimensions, no few columns": (figures(20, 20), Bars),
+    "three dimensions": (figures(4, 3, 2), Grid),
+    "months": (figures(6, time="month"), Lines),
+    "a day": (figures(1, time="day"), Lines),
+    "platforms over weeks": (figures(3, 26, time="week"), Lines),
+    "kinds over months": (figures(21, 6, time="month"), Grid),
+    "kinds over days": (figures(21, 30, time="day"), Lines),
+}
+
+
+@pytest.mark.parametrize(("asked", "shape"), CHOSEN.values(), ids=CHOSEN)
+def test_dimensions_decide_on_the_picture(asked: Figures, shape: type) -> None:
+    assert isinstance(by_dimensions(asked).shape, shape)
+
+
+def flat(shape: Shape) -> list[Figure]:
+    """Every figure of a shape, in order."""
+    if isinstance(shape, Bars):
+        return [bar.value for bar in shape.bars]
+    if isinstance(shape, Lines):
+        return [value for line in shape.lines for value in line.values]
+    rows = shape.groups if isinstance(shape, Groups) else shape.rows if isinstance(shape, Grid) else ()
+    return [value for _, values in rows for value in values]
+
+
+@pytest.mark.parametrize("asked", [case[0] for case in CHOSEN.values()], ids=CHOSEN)
+def test_every_figure_has_its_own_place(asked: Figures) -> None:
+    """Each figure is another; those of the picture are those of the release, or the number of the rest is told."""
+    counted = itertools.count(10)
+    told = msgspec.structs.replace(asked, rows=tuple((*row[:-1], next(counted)) for row in asked.rows))
+    chosen = by_dimensions(told)
+    shown = flat(chosen.shape)
+    every = [row[-1] for row in told.rows]
+    assert (len(shown), len(every)) == (chosen.drawn, chosen.of)
+    assert len(set(shown)) == len(shown)
+    assert set(shown) <= set(every)
+    notes = " ".join(words(told, chosen).notes)
+    assert (f"{chosen.drawn:,} of {chosen.of:,} figures" in notes) == (set(shown) != set(every))
+
+
+def test_figures_stand_under_the_names_that_they_have() -> None:
+    asked = msgspec.structs.replace(figures(2, 2), rows=(("a", "x", 1), ("a", "y", 2), ("b", "x", 3), ("b", "y", 4)))
+    shape = by_dimensions(asked).shape
+    assert shape == Groups(("x", "y"), (("a", (1, 2)), ("b", (3, 4))), Off(11, 10))
+    turned = msgspec.structs.replace(
+        figures(3, 2), by=("month", "d"), rows=(("2", "x", 3), ("1", "x", 1), ("1", "y", 2), ("2", "y", 4))
+    )
+    assert by_dimensions(turned).shape == Lines(("1", "2"), (Line("x", (1, 3)), Line("y", (2, 4))), Off(11, 10))
+
+
+def test_of_many_bars_the_largest_are_drawn_in_their_order() -> None:
+    rows = tuple((f"v{number}", None if number % 3 == 0 else number) for number in range(90))
+    chosen = by_dimensions(msgspec.structs.replace(figures(90), rows=rows))
+    shown = flat(chosen.shape)
+    assert len(shown) == MOST_BARS
+    assert shown == [number for number in range(90) if number % 3 and number >= 30]
+
+
+def test_words_say_what_was_asked_and_how_it_is_protected() -> None:
+    asked = figures(3, hidden=1)
+    said = words(asked, by_dimensions(asked))
+    assert said.title == "Reach: accounts by d0"
+    assert said.below == "analytics, from 2024-01-01 until 2024-07-01 (UTC) · only kind login or purchase"
+    assert said.notes == (
+        "≈ rounded to 5, off by at most 11 accounts (fine lines)",
+        "hatched: no figure, for fewer than 10 accounts, or none, or too near a group that had no figure",
+    )
+
+
+def test_a_period_in_another_zone_is_told_to_the_hour() -> None:
+    asked = msgspec.structs.replace(figures(3), since="2023-12-31T23:00:00Z")
+    assert "from 2023-12-31T23:00:00Z until 2024-07-01T00:00:00Z (UTC)" in words(asked, by_dimensions(asked)).below
+
+
+def test_a_measure_without_an_entry_is_drawn_by_its_dimensions() -> None:
+    asked = msgspec.structs.replace(figures(3), measure="frequency")
+    assert "frequency" not in SHAPES
+    assert "Frequency: accounts by d0" in texts(picture(asked)[0])
+
+
+def test_what_is_no_count_of_accounts_has_no_fine_lines() -> None:
+    asked = msgspec.structs.replace(figures(3), values=("total",))
+    chosen: Chosen = by_dimensions(asked)
+    assert isinstance(chosen.shape, Bars)
+    assert chosen.shape.off.most == 0
+    assert "fine lines" not in words(asked, chosen).notes[0]
+
+
+def test_the_picture_in_the_documents_is_that_of_the_example_shop() -> None:
+    """What stands in it is what would be drawn today; tests/cli/test_docs.py holds the figures themselves."""
+    shop = msgspec.structs.replace(
+        figures(3),
+        by=("platform",),
+        rows=(("desktop", 190), ("mobile", 145), ("tablet", 50)),
+        where={"kind": ("add_to_cart", "purchase")},
+    )
+    page = Path(__file__).resolve().parents[2] / "docs" / "releases" / "reach.svg"
+    assert texts(page.read_bytes()) == texts(picture(shop)[0])
