@@ -67,6 +67,10 @@ class Zoned(NamedTuple):
         """The seconds within the period, its first one left out, that steps begin with."""
         return (start for start in steps.starts if self.period.since < start < self.period.until)
 
+    def begins(self, unit: Unit, at: int) -> bool:
+        """Whether a step of ``unit`` begins at this second."""
+        return Zoned(Period(at, at + 1), self.calendar).steps(unit).starts[0] == at
+
     def steps(self, unit: Unit) -> Steps:
         """The period in steps of ``unit``."""
         calendar, (since, last) = self.calendar, (self.period.since, self.period.until - 1)

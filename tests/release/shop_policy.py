@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from consentprofile.model.event import Recorded
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.model.policy_file import read_policy
+from consentprofile.release.cells import Cells
+from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
 
@@ -34,10 +36,12 @@ device = { token = true }
 accounts = { enum = ["one", "many"] }
 topic = { enum = ["delivery", "bereavement"], sensitive = ["bereavement"] }
 page = { enum = [PAGES] }
+total = { amount = "EUR", max = 1_000_000 }
+rating = { integer = true, min = -2, max = 5 }
 
 [[kinds]]
 names = ["login", "search", "purchase", "support_chat"]
-fields = ["channel", "platform", "device", "accounts", "topic", "page"]
+fields = ["channel", "platform", "device", "accounts", "topic", "page", "total", "rating"]
 
 [purposes.support]
 title = "Help"
@@ -62,7 +66,10 @@ readers = []
 release = { min_accounts = 10, round_to = 5, cadence = "7 days" }
 precision = "second"
 keep = 5_000
-collect = { login = ["channel", "platform"], search = ["page", "accounts"], purchase = ["platform", "topic", "device"] }
+[purposes.analytics.collect]
+login = ["channel", "platform"]
+search = ["page", "accounts"]
+purchase = ["platform", "topic", "device", "total", "rating"]
 
 [purposes.monthly]
 title = "Coarse numbers"
@@ -111,13 +118,21 @@ def rules(min_accounts: int = 10, round_to: int = 5) -> ReleaseRules:
     return ReleaseRules(min_accounts=min_accounts, round_to=round_to, cadence_days=7)
 
 
-def event(kind: str = "login", at: int = SINCE, **fields: str) -> Recorded:
+def event(kind: str = "login", at: int = SINCE, **fields: str | int) -> Recorded:
     return Recorded(at, kind, tuple(sorted(fields.items())), b"\0" * 16)
 
 
 def name(number: int) -> bytes:
     """The pseudonym of a numbered account."""
     return number.to_bytes(16, "big")
+
+
+def counted(asked: ReleaseSpec, accounts: Mapping[int, Iterable[Recorded]]) -> Cells:
+    """The cells of these accounts."""
+    counting = Counting(asked)
+    for number, events in accounts.items():
+        counting.add(name(number), events)
+    return counting.cells()
 
 
 def people(*numbers: int) -> frozenset[bytes]:

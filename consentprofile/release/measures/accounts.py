@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from consentprofile.release.measures.measure import ACCOUNTS, COUNTED, Figure, Key, Part
+from consentprofile.release.measures.measure import COUNTED, Figure, Key, Part
 from consentprofile.release.period import Unit
 
 
@@ -54,12 +54,23 @@ class AccountMeasure(msgspec.Struct, frozen=True):
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """The accounts."""
-        return (ACCOUNTS,)
+        """The parts, as they are."""
+        return tuple(part.name for part in self.parts)
 
     def derived(self, cells: Mapping[Key, tuple[int | None, ...]]) -> Mapping[Key, tuple[Figure, ...]]:
-        """The accounts, as they are."""
+        """The parts, as they are."""
         return cells
+
+
+class CellMeasure(AccountMeasure, frozen=True):
+    """A measure of what lies in each cell of up to three dimensions; how many cells count, the specification says."""
+
+    dimensions: ClassVar[int] = 3
+
+    @property
+    def bound(self) -> int | None:
+        """As the specification says."""
+        return None
 
 
 def total(values: Iterable[int | None]) -> int | None:

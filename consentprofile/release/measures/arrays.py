@@ -38,6 +38,17 @@ def each_once(account: Numbers, cell: Numbers) -> Bins:
     return Bins(account[order][first], cell[order][first])
 
 
+def summed(account: Numbers, cell: Numbers, values: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """Every pair of account and cell once, with the sum of its ``values`` and how many these are."""
+    import numpy as np
+
+    known = cell >= 0
+    account, cell, values = account[known], cell[known], values[known]
+    order, first = groups(account, cell)
+    sums = np.add.reduceat(values[order], first) if len(first) else values
+    return account[order][first], cell[order][first], sums, np.diff(first, append=len(order))
+
+
 def places(codes: Sequence[int]) -> Numbers:
     """By code, its place in ``codes``, or -1; the last element is that of the code -1."""
     import numpy as np

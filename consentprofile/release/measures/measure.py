@@ -7,7 +7,7 @@ the published figures alone (:meth:`Measure.derived`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 
 from consentprofile.model.policy import AmountField, IntegerField
@@ -100,6 +100,11 @@ class Words(NamedTuple):
         let_through = self.where.get(name)
         values = self.enums[name]
         return values if let_through is None else tuple(value for value in values if value in let_through)
+
+    def places(self, name: str, values: Iterable[str]) -> tuple[int, ...]:
+        """The places of values in the vocabulary of an enum, which are the codes of events."""
+        vocabulary = self.enums[name]
+        return tuple(vocabulary.index(value) for value in values)
 
     def names_all(self, name: str) -> bool:
         """Whether the filter on ``name`` lets every value through."""

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from consentprofile.model.toml_reader import Reader
+from consentprofile.release.measures.counts import Counts
+from consentprofile.release.measures.means import Means
 from consentprofile.release.measures.measure import Measure, Words
 from consentprofile.release.measures.reach import Reach
+from consentprofile.release.measures.sums import Sums
 
 
-class Kind(Protocol):
+class Read(Protocol):
     """What reads the terms of one measure; None, with faults noted in ``top``, where they cannot be read."""
 
     def __call__(self, top: Reader, words: Words | None) -> Measure | None:
         """``words`` is None where the purpose is faulty: then only what does not depend on it is judged."""
 
 
-MEASURES: Final[Mapping[str, Kind]] = {"reach": Reach.read}
+MEASURES: Final[Mapping[str, Read]] = {
+    "reach": Reach.read,
+    "counts": Counts.read,
+    "sums": Sums.read,
+    "means": Means.read,
+}
 
-TERMS: Final = ()
+TERMS: Final = ("field", "limit")
 """Every term that some measure has of its own."""

@@ -5,26 +5,20 @@ from __future__ import annotations
 from typing import ClassVar
 
 from consentprofile.model.toml_reader import Reader
-from consentprofile.release.measures.accounts import AccountMeasure
+from consentprofile.release.measures.accounts import CellMeasure
 from consentprofile.release.measures.arrays import each_once
 from consentprofile.release.measures.measure import Bins, Events, Words
 
 
-class Reach(AccountMeasure, frozen=True):
+class Reach(CellMeasure, frozen=True):
     """An account counts at most once in a cell, and in at most as many cells as the specification allows."""
 
     name: ClassVar[str] = "reach"
-    dimensions: ClassVar[int] = 3
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Reach:
         """It has no terms of its own."""
         return cls()
-
-    @property
-    def bound(self) -> int | None:
-        """As the specification says."""
-        return None
 
     def bins(self, events: Events) -> Bins:
         """The cells that an account has an event in."""

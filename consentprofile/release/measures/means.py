@@ -1,0 +1,81 @@
+"""Means of an amount or a bounded integer in each cell, every account weighing the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from consentprofile.model.toml_reader import Reader
+from consentprofile.release.measures.accounts import CellMeasure
+from consentprofile.release.measures.arrays import summed
+from consentprofile.release.measures.measure import ACCOUNTS, COUNTED, Bins, Events, Figure, Key, Part, Words
+from consentprofile.release.measures.numbers import is_signed, read_field, read_limit
+
+HUNDREDTHS: Final = 100
+"""An account's own mean is kept in hundredths of the field's unit."""
+
+
+class Means(CellMeasure, frozen=True):
+    """An account adds its own mean over its matching events, held between ``-limit`` and ``limit``.
+
+    The published mean is the rounded sum of these over the rounded number of accounts. Events without the field count
+    nowhere.
+    """
+
+    field: str
+    limit: int
+    signed: bool
+
+    name: ClassVar[str] = "means"
+
+    @classmethod
+    def read(cls, top: Reader, words: Words | None) -> Means | None:
+        """The field and the limit."""
+        field = read_field(top, words)
+        limit = read_limit(top, "the largest mean of one account that counts as it is, in the unit of the field")
+        return None if field is None or limit is None else cls(field.name, limit, is_signed(field))
+
+    @property
+    def terms(self) -> dict[str, object]:
+        """The field and the limit."""
+        return {"field": self.field, "limit": self.limit}
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The field."""
+        return (self.field,)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The accounts, and the sum of their means in hundredths."""
+        limit = self.limit * HUNDREDTHS
+        return (*COUNTED, Part("sum", limit, -limit if self.signed else 0))
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The accounts and their mean."""
+        return (ACCOUNTS, "mean")
+
+    def bins(self, events: Events) -> Bins:
+        """The mean of an account in each of its cells, to the nearest hundredth, halves up."""
+        import numpy as np
+
+        values = np.clip(events.values[self.field], -_LARGEST, _LARGEST)
+        account, cell, added, count = summed(events.account, events.cell, values)
+        mean = (2 * HUNDREDTHS * added + count) // (2 * count)
+        limit = self.limit * HUNDREDTHS
+        return Bins(account, cell, (np.ones_like(added), np.clip(mean, -limit, limit)))
+
+    def derived(self, cells: Mapping[Key, tuple[int | None, ...]]) -> Mapping[Key, tuple[Figure, ...]]:
+        """Accounts, and the mean to two decimals; neither without the other."""
+        return {key: _row(*parts) for key, parts in cells.items()}
+
+
+_LARGEST: Final = 10**12
+"""Values beyond it count as this much, so that no sum overflows."""
+
+
+def _row(accounts: int | None, total: int | None) -> tuple[Figure, ...]:
+    if accounts is None or total is None:
+        return None, None
+    return accounts, round(total / HUNDREDTHS / accounts, 2)
