@@ -148,7 +148,13 @@ def show_command(context: Context, release: str) -> None:
             ("only", _only(figures.where) or "everything"),
             ("from", figures.since),
             ("until", f"{figures.until}, exclusive"),
-            ("≈", f"rounded to {figures.round_to:,}{_error(figures)}"),
+            (
+                "≈",
+                "; ".join(
+                    f"{name} rounded to {figures.round_to[name]:,}, off by at most {error:,}"
+                    for name, error in figures.largest_error.items()
+                ),
+            ),
             (NO_FIGURE, f"fewer than {least}, or none, or too near a group that had no figure"),
             ("guarantee", figures.guarantee),
         ]
@@ -163,10 +169,6 @@ def show_command(context: Context, release: str) -> None:
 
 def _only(where: dict[str, tuple[str, ...]]) -> str:
     return "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items()))
-
-
-def _error(figures: cp.Figures) -> str:
-    return "" if figures.largest_error is None else f"; off by at most {count(figures.largest_error, 'account')}"
 
 
 def _plain(text: str) -> str:

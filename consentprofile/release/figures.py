@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DATA_JSON: Final = "data.json"
 MANIFEST: Final = "manifest.json"
+ACCOUNTS: Final = "accounts"
+"""The column of figures that count accounts."""
 FORMAT: Final = 1
 """The format of data and manifest that this version reads."""
 
@@ -37,8 +39,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rows`` have the values of the dimensions ``by``, in this order, and then a figure for each of ``values``; None is
     a figure that is not shown, because it is about too few accounts, or about none. ``since`` and ``until`` (exclusive)
-    are UTC, ISO 8601. Every figure is rounded to a multiple of ``round_to`` and off by at most ``largest_error``, in
-    accounts (None where the manifest does not tell one). ``commitment`` is that of the manifest.
+    are UTC, ISO 8601. ``round_to`` and ``largest_error`` say by name of what figures are multiples, and how far they
+    can be off, in their own unit; what is in neither (a mean, a share) was made of others that are. ``commitment`` is
+    that of the manifest.
     """
 
     measure: str
@@ -50,8 +53,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     where: dict[str, tuple[str, ...]]
     min_accounts: int
     policy_min_accounts: int
-    round_to: int
-    largest_error: int | None
+    round_to: dict[str, int]
+    largest_error: dict[str, int]
     guarantee: str
     commitment: str
     rows: tuple[tuple[str | Figure, ...], ...]
@@ -110,8 +113,15 @@ class _Protection(msgspec.Struct):
     round_to: int
 
 
+class _Amount(msgspec.Struct):
+    name: str
+    step: int
+    largest_error: int
+
+
 class _Parameters(msgspec.Struct):
     largest_error: int | None = None
+    amounts: tuple[_Amount, ...] = ()
 
 
 class _Manifest(msgspec.Struct):
@@ -151,6 +161,9 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
     if DATA_JSON not in manifest.files:
         raise UnreadableInput(f"the manifest of the release does not name its data; {_UNREADABLE}")
     by, values, rows = _table(data)
+    amounts = list(manifest.parameters.amounts)
+    if manifest.parameters.largest_error is not None:
+        amounts.insert(0, _Amount(ACCOUNTS, manifest.protection.round_to, manifest.parameters.largest_error))
     return Figures(
         measure=manifest.spec.measure,
         purpose=manifest.spec.purpose,
@@ -161,8 +174,8 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
         where=manifest.spec.where,
         min_accounts=manifest.protection.min_accounts,
         policy_min_accounts=manifest.protection.policy_min_accounts,
-        round_to=manifest.protection.round_to,
-        largest_error=manifest.parameters.largest_error,
+        round_to={amount.name: amount.step for amount in amounts},
+        largest_error={amount.name: amount.largest_error for amount in amounts},
         guarantee=manifest.guarantee,
         commitment=manifest.commitment,
         rows=rows,

@@ -40,7 +40,8 @@ def test_figures_say_what_was_asked_and_how_it_is_protected() -> None:
         ("accounts",),
     )
     assert (FIGURES.since, FIGURES.until) == ("2024-01-01T00:00:00Z", "2024-07-01T00:00:00Z")
-    assert (FIGURES.min_accounts, FIGURES.round_to, FIGURES.largest_error) == (10, 5, 11)
+    assert (FIGURES.min_accounts, FIGURES.policy_min_accounts) == (10, 10)
+    assert (FIGURES.round_to, FIGURES.largest_error) == ({"accounts": 5}, {"accounts": 11})
     assert FIGURES.where == {"kind": ("login", "purchase")}
     assert FIGURES.guarantee == "heuristic"
 
@@ -56,6 +57,11 @@ def test_rows_are_those_of_the_data_in_its_order() -> None:
 def test_a_total_is_one_row_without_a_key(value: int | None) -> None:
     total = figures_of(released(spec(), value))
     assert (total.by, total.rows) == ((), ((value,),))
+
+
+def test_amounts_have_their_own_steps_and_errors() -> None:
+    files = renamed(parameters={"amounts": [{"name": "sum", "limit": 9, "step": 500, "largest_error": 4000}]})
+    assert (figures_of(files).round_to, figures_of(files).largest_error) == ({"sum": 500}, {"sum": 4000})
 
 
 def test_a_representation_shows_no_figure() -> None:

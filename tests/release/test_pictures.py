@@ -22,7 +22,7 @@ from consentprofile.release.figures import Figure, Figures
 from consentprofile.release.pictures import canvas
 from consentprofile.release.pictures.bars import Bar, Bars, Groups, Off
 from consentprofile.release.pictures.canvas import Shape, Words, render, short
-from consentprofile.release.pictures.choosing import MOST_BARS, SHAPES, Chosen, by_dimensions, picture, words
+from consentprofile.release.pictures.choosing import MOST_BARS, SHAPES, by_dimensions, picture, words
 from consentprofile.release.pictures.flows import Flow, Flows
 from consentprofile.release.pictures.grid import Grid, Row
 from consentprofile.release.pictures.lines import Line, Lines
@@ -126,6 +126,8 @@ def test_a_funnel_says_who_went_on_as_far_as_figures_are_known() -> None:
 def test_an_exact_count_is_never_thought_to_be_below_the_minimum() -> None:
     assert OFF.span(15) == (10, 26)
     assert OFF.span(190) == (179, 201)
+    assert Off(11).span(5) == (0, 16)
+    assert Off(11).span(-5) == (-16, 6)
 
 
 def test_the_largest_sets_and_bands_stand_where_not_all_can() -> None:
@@ -199,7 +201,8 @@ def figures(*sizes: int, time: str = "", value: Figure = 20, hidden: int = 0) ->
     return Figures(
         measure="reach", purpose="analytics", by=by, values=("accounts",), since="2024-01-01T00:00:00Z",
         until="2024-07-01T00:00:00Z", where={"kind": ("login", "purchase")}, min_accounts=10, policy_min_accounts=10,
-        round_to=5, largest_error=11, guarantee="heuristic", commitment="00" * 32, rows=rows,
+        round_to={"accounts": 5}, largest_error={"accounts": 11}, guarantee="heuristic", commitment="0" * 64,
+        rows=rows,
     )  # fmt: skip
 
 
@@ -272,7 +275,7 @@ def test_words_say_what_was_asked_and_how_it_is_protected() -> None:
     assert said.title == "Reach: accounts by d0"
     assert said.below == "analytics, from 2024-01-01 until 2024-07-01 (UTC) · only kind login or purchase"
     assert said.notes == (
-        "≈ rounded to 5, off by at most 11 accounts (fine lines)",
+        "≈ accounts rounded to 5, off by at most 11 (fine lines)",
         "hatched: no figure, for fewer than 10 accounts, or none, or too near a group that had no figure",
     )
 
@@ -288,12 +291,22 @@ def test_a_measure_without_an_entry_is_drawn_by_its_dimensions() -> None:
     assert "Frequency: accounts by d0" in texts(picture(asked)[0])
 
 
-def test_what_is_no_count_of_accounts_has_no_fine_lines() -> None:
-    asked = msgspec.structs.replace(figures(3), values=("total",))
-    chosen: Chosen = by_dimensions(asked)
-    assert isinstance(chosen.shape, Bars)
-    assert chosen.shape.off.most == 0
-    assert "fine lines" not in words(asked, chosen).notes[0]
+def test_a_figure_that_was_made_of_others_has_no_fine_lines() -> None:
+    rows = (("a", 10, 12.5), ("b", None, None))
+    asked = msgspec.structs.replace(figures(2), measure="means", values=("accounts", "mean"), rows=rows)
+    chosen = by_dimensions(asked)
+    assert chosen.shape == Bars((Bar("a", 12.5), Bar("b", None)), Off(0, 0))
+    assert words(asked, chosen).notes[0] == "≈ each mean is made of rounded figures"
+
+
+def test_an_amount_is_off_by_its_own_measure() -> None:
+    asked = msgspec.structs.replace(
+        figures(2), values=("sum",), rows=(("a", 500), ("b", -1000)), round_to={"sum": 500}, largest_error={"sum": 900}
+    )
+    chosen = by_dimensions(asked)
+    assert chosen.shape == Bars((Bar("a", 500), Bar("b", -1000)), Off(900, 0))
+    assert words(asked, chosen).notes[0] == "≈ sum rounded to 500, off by at most 900 (fine lines)"
+    assert {"≈ 500", "≈ -1,000"} <= set(texts(picture(asked)[0]))
 
 
 def test_the_picture_in_the_documents_is_that_of_the_example_shop() -> None:

@@ -40,7 +40,8 @@ class Off(NamedTuple):
 
     def span(self, value: float) -> tuple[float, float]:
         """Between what the exact value lies."""
-        return max(value - self.most, min(self.least, value)), value + self.most
+        low = value - self.most
+        return low if value < 0 else max(low, min(self.least, value)), value + self.most
 
 
 EXACT: Final = Off()

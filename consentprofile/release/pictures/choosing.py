@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from consentprofile.release.figures import Figure, Figures
-from consentprofile.release.pictures.bars import EXACT, Bar, Bars, Groups, Off
+from consentprofile.release.figures import ACCOUNTS, Figure, Figures
+from consentprofile.release.pictures.bars import Bar, Bars, Groups, Off
 from consentprofile.release.pictures.canvas import SERIES, Shape, Words, render
 from consentprofile.release.pictures.grid import Grid, Row
 from consentprofile.release.pictures.lines import Line, Lines
 
 TIMES: Final = ("day", "week", "month")
 """The dimensions that are steps of time: drawn from left to right, in their order."""
-ACCOUNTS: Final = "accounts"
 ALL: Final = "all accounts"
 
 MOST_BARS: Final = 40
@@ -51,18 +50,26 @@ def words(figures: Figures, chosen: Chosen) -> Words:
     days = all(at.endswith(midnight) for at in (figures.since, figures.until))
     since, until = (at.removesuffix(midnight) if days else at for at in (figures.since, figures.until))
     only = "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(figures.where.items()))
-    off = _off(figures).most
-    notes = [f"≈ rounded to {figures.round_to:,}" + (f", off by at most {off:,} accounts (fine lines)" if off else "")]
+    notes = [_rounding(figures, chosen.shape)]
     if any(value is None for _, values in figures.cells() for value in values):
         least = f"fewer than {figures.min_accounts:,} accounts"
         notes.append(f"hatched: no figure, for {least}, or none, or too near a group that had no figure")
     if chosen.drawn < chosen.of:
         notes.append(f"{chosen.drawn:,} of {chosen.of:,} figures are drawn, the largest; all of them are in the data")
     return Words(
-        title=f"{figures.measure.capitalize()}: {figures.values[0]}{by}",
+        title=f"{figures.measure.capitalize()}: {figures.values[-1]}{by}",
         below=f"{figures.purpose}, from {since} until {until} (UTC)" + (f" · only {only}" if only else ""),
         notes=tuple(notes),
     )
+
+
+def _rounding(figures: Figures, shape: Shape) -> str:
+    """How exact the drawn figures are, and what shows it."""
+    name = figures.values[-1]
+    if name not in figures.round_to:
+        return f"≈ each {name} is made of rounded figures"
+    shown = " (pale bands)" if isinstance(shape, Lines) else "" if isinstance(shape, Grid) else " (fine lines)"
+    return f"≈ {name} rounded to {figures.round_to[name]:,}, off by at most {figures.largest_error[name]:,}{shown}"
 
 
 # ---- by dimensions ----------------------------------------------------------------------------------
@@ -70,7 +77,7 @@ def words(figures: Figures, chosen: Chosen) -> Words:
 
 def by_dimensions(figures: Figures) -> Chosen:
     """Bars; lines where a dimension is time; groups of bars or a grid where there are two dimensions and more."""
-    cells: dict[Key, Figure] = {key: values[0] for key, values in figures.cells()}
+    cells: dict[Key, Figure] = {key: values[-1] for key, values in figures.cells()}
     off = _off(figures)
     axes = [_values(cells, place) for place in range(len(figures.by))]
     if not axes:
@@ -87,9 +94,8 @@ def by_dimensions(figures: Figures) -> Chosen:
 
 
 def _off(figures: Figures) -> Off:
-    if figures.values[0] != ACCOUNTS or figures.largest_error is None:
-        return EXACT
-    return Off(figures.largest_error, figures.policy_min_accounts)
+    name = figures.values[-1]
+    return Off(figures.largest_error.get(name, 0), figures.policy_min_accounts if name == ACCOUNTS else 0)
 
 
 def _values(cells: Iterable[Key], place: int) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Lines(NamedTuple):
     @property
     def height(self) -> float:
         """Panel below panel, and the dates."""
-        return len(self.lines) * (self._panel + GAP) + FOOT
+        return len(self.lines) * (self._panel + GAP) - GAP / 2 + FOOT
 
     @property
     def _panel(self) -> float:
