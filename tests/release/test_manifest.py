@@ -29,6 +29,8 @@ ASKED = {
     "counts": spec(measure='"counts"', limit="10"),
     "sums": spec(measure='"sums"', field='"total"', limit="20_000", by='["platform"]'),
     "means": spec(measure='"means"', field='"rating"', limit="5"),
+    "overlap": spec(measure='"overlap"', of='"platform"'),
+    "frequency": spec(measure='"frequency"'),
 }
 
 HOLDS: dict[str, Callable[[Any, Any], bool]] = {

@@ -7,8 +7,10 @@ from typing import Final, Protocol
 
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.counts import Counts
+from consentprofile.release.measures.frequency import Frequency
 from consentprofile.release.measures.means import Means
 from consentprofile.release.measures.measure import Measure, Words
+from consentprofile.release.measures.overlap import Overlap
 from consentprofile.release.measures.reach import Reach
 from consentprofile.release.measures.sums import Sums
 
@@ -25,7 +27,9 @@ MEASURES: Final[Mapping[str, Read]] = {
     "counts": Counts.read,
     "sums": Sums.read,
     "means": Means.read,
+    "overlap": Overlap.read,
+    "frequency": Frequency.read,
 }
 
-TERMS: Final = ("field", "limit")
+TERMS: Final = ("field", "limit", "most", "of")
 """Every term that some measure has of its own."""
