@@ -52,9 +52,7 @@ class Counting:
         if pseudonym in self._counted:
             raise ValueError("an account is counted once, with all of its events")
         self._counted.add(pseudonym)
-        if self._spec.measure.exact:
-            events = sorted(events, key=_ORDER)
-        self._layout.add(len(self._batch), events)
+        self._layout.add(len(self._batch), sorted(events, key=_ORDER))
         self._batch.append(pseudonym)
         if self._layout.events >= BATCH:
             self._count()

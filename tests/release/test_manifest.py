@@ -31,6 +31,10 @@ ASKED = {
     "means": spec(measure='"means"', field='"rating"', limit="5"),
     "overlap": spec(measure='"overlap"', of='"platform"'),
     "frequency": spec(measure='"frequency"'),
+    "funnel": spec(measure='"funnel"', steps='["login", "purchase"]'),
+    "retention": spec(measure='"retention"', every='"month"'),
+    "transitions": spec(measure='"transitions"', of='"kind"'),
+    "time-to-next": spec(measure='"time-to-next"', first='["login"]', next='["purchase"]'),
 }
 
 HOLDS: dict[str, Callable[[Any, Any], bool]] = {

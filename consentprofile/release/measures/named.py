@@ -8,11 +8,15 @@ from typing import Final, Protocol
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.counts import Counts
 from consentprofile.release.measures.frequency import Frequency
+from consentprofile.release.measures.funnel import Funnel
 from consentprofile.release.measures.means import Means
 from consentprofile.release.measures.measure import Measure, Words
 from consentprofile.release.measures.overlap import Overlap
 from consentprofile.release.measures.reach import Reach
+from consentprofile.release.measures.retention import Retention
 from consentprofile.release.measures.sums import Sums
+from consentprofile.release.measures.time_to_next import TimeToNext
+from consentprofile.release.measures.transitions import Transitions
 
 
 class Read(Protocol):
@@ -29,7 +33,26 @@ MEASURES: Final[Mapping[str, Read]] = {
     "means": Means.read,
     "overlap": Overlap.read,
     "frequency": Frequency.read,
+    "funnel": Funnel.read,
+    "retention": Retention.read,
+    "transitions": Transitions.read,
+    "time-to-next": TimeToNext.read,
 }
 
-TERMS: Final = ("field", "limit", "most", "of")
+TERMS: Final = (
+    "every",
+    "field",
+    "first",
+    "limit",
+    "mode",
+    "most",
+    "next",
+    "of",
+    "order",
+    "periods",
+    "return",
+    "start",
+    "steps",
+    "window",
+)
 """Every term that some measure has of its own."""
