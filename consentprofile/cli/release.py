@@ -145,6 +145,7 @@ def show_command(context: Context, release: str) -> None:
     out.pairs(
         [
             ("what", f"{figures.measure} for {figures.purpose}" + (f", by {', '.join(figures.by)}" * bool(figures.by))),
+            *((name, _plain(str(term))) for name, term in sorted(figures.terms.items())),
             ("only", _only(figures.where) or "everything"),
             ("from", figures.since),
             ("until", f"{figures.until}, exclusive"),
@@ -168,7 +169,7 @@ def show_command(context: Context, release: str) -> None:
 
 
 def _only(where: dict[str, tuple[str, ...]]) -> str:
-    return "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items()))
+    return _plain("; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items())))
 
 
 def _plain(text: str) -> str:

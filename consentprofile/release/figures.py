@@ -31,6 +31,9 @@ FORMAT: Final = 1
 Figure: TypeAlias = int | float | None
 """None means suppressed or zero, and nobody can tell which."""
 
+COMMON: Final = frozenset({"format", "purpose", "measure", "by", "from", "until", "cuts", "where", "protection"})
+"""The terms that every specification may have; the others are the measure's own."""
+
 _UNREADABLE: Final = "ask for the release again, into another folder"
 
 
@@ -39,9 +42,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rows`` have the values of the dimensions ``by``, in this order, and then a figure for each of ``values``; None is
     a figure that is not shown, because it is about too few accounts, or about none. ``since`` and ``until`` (exclusive)
-    are UTC, ISO 8601. ``round_to`` and ``largest_error`` say by name of what figures are multiples, and how far they
-    can be off, in their own unit; what is in neither (a mean, a share) was made of others that are. ``commitment`` is
-    that of the manifest.
+    are UTC, ISO 8601. ``terms`` are those of the measure's own, such as a limit. ``round_to`` and ``largest_error`` say
+    by name of what figures are multiples, and how far they can be off, in their own unit; what is in neither (a mean, a
+    share) was made of others that are. ``commitment`` is that of the manifest.
     """
 
     measure: str
@@ -51,6 +54,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     until: str
     where: dict[str, tuple[str, ...]]
+    terms: dict[str, object]
     min_accounts: int
     policy_min_accounts: int
     round_to: dict[str, int]
@@ -98,7 +102,7 @@ def _figure(part: str | Figure) -> Figure:
 
 
 class _Asked(msgspec.Struct):
-    """What is read of the manifest's ``spec``; a measure may add to it."""
+    """What every ``spec`` of a manifest has."""
 
     measure: str
     purpose: str
@@ -126,7 +130,7 @@ class _Parameters(msgspec.Struct):
 
 class _Manifest(msgspec.Struct):
     format: int
-    spec: _Asked
+    spec: dict[str, object]
     protection: _Protection
     parameters: _Parameters
     guarantee: str
@@ -150,6 +154,7 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
     """
     try:
         manifest = msgspec.json.decode(files[MANIFEST], type=_Manifest)
+        asked = msgspec.convert(manifest.spec, _Asked)
         data = msgspec.json.decode(files[DATA_JSON], type=_Data)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError):
         raise UnreadableInput(f"this is no release that can be read; {_UNREADABLE}") from None
@@ -165,13 +170,14 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
     if manifest.parameters.largest_error is not None:
         amounts.insert(0, _Amount(ACCOUNTS, manifest.protection.round_to, manifest.parameters.largest_error))
     return Figures(
-        measure=manifest.spec.measure,
-        purpose=manifest.spec.purpose,
+        measure=asked.measure,
+        purpose=asked.purpose,
         by=by,
         values=values,
-        since=manifest.spec.since,
-        until=manifest.spec.until,
-        where=manifest.spec.where,
+        since=asked.since,
+        until=asked.until,
+        where=asked.where,
+        terms={name: term for name, term in manifest.spec.items() if name not in COMMON},
         min_accounts=manifest.protection.min_accounts,
         policy_min_accounts=manifest.protection.policy_min_accounts,
         round_to={amount.name: amount.step for amount in amounts},

@@ -46,6 +46,12 @@ def test_figures_say_what_was_asked_and_how_it_is_protected() -> None:
     assert FIGURES.guarantee == "heuristic"
 
 
+def test_what_a_measure_asked_of_its_own_is_told() -> None:
+    assert FIGURES.terms == {}
+    files = renamed(spec=json.loads(FILES["manifest.json"])["spec"] | {"limit": 5, "cells_per_account": 9, "cuts": {}})
+    assert figures_of(files).terms == {"limit": 5, "cells_per_account": 9}
+
+
 def test_rows_are_those_of_the_data_in_its_order() -> None:
     assert FIGURES.columns == ("kind", "platform", "accounts")
     assert FIGURES.rows[:2] == (("login", "mobile", 15), ("login", "desktop", None))

@@ -19,10 +19,13 @@ import pytest
 
 from consentprofile.errors import UnsupportedEnvironment
 from consentprofile.release.figures import Figure, Figures
+from consentprofile.release.measures.named import MEASURES
 from consentprofile.release.pictures import canvas
 from consentprofile.release.pictures.bars import Bar, Bars, Groups, Off
 from consentprofile.release.pictures.canvas import Shape, Words, render, short
-from consentprofile.release.pictures.choosing import MOST_BARS, SHAPES, by_dimensions, picture, words
+from consentprofile.release.pictures.choosing import PICTURES, choose, picture
+from consentprofile.release.pictures.choosing import words as words_around
+from consentprofile.release.pictures.dimensions import MOST_BARS, Chosen
 from consentprofile.release.pictures.flows import Flow, Flows
 from consentprofile.release.pictures.grid import Grid, Row
 from consentprofile.release.pictures.lines import Line, Lines
@@ -201,9 +204,17 @@ def figures(*sizes: int, time: str = "", value: Figure = 20, hidden: int = 0) ->
     return Figures(
         measure="reach", purpose="analytics", by=by, values=("accounts",), since="2024-01-01T00:00:00Z",
         until="2024-07-01T00:00:00Z", where={"kind": ("login", "purchase")}, min_accounts=10, policy_min_accounts=10,
-        round_to={"accounts": 5}, largest_error={"accounts": 11}, guarantee="heuristic", commitment="0" * 64,
+        terms={}, round_to={"accounts": 5}, largest_error={"accounts": 11}, guarantee="heuristic", commitment="0" * 64,
         rows=rows,
     )  # fmt: skip
+
+
+def chosen(asked: Figures) -> Chosen:
+    return choose(asked)[1]
+
+
+def words(asked: Figures) -> Words:
+    return words_around(*choose(asked))
 
 
 CHOSEN: Final[dict[str, tuple[Figures, type]]] = {
@@ -223,7 +234,7 @@ CHOSEN: Final[dict[str, tuple[Figures, type]]] = {
 
 @pytest.mark.parametrize(("asked", "shape"), CHOSEN.values(), ids=CHOSEN)
 def test_dimensions_decide_on_the_picture(asked: Figures, shape: type) -> None:
-    assert isinstance(by_dimensions(asked).shape, shape)
+    assert isinstance(chosen(asked).shape, shape)
 
 
 def flat(shape: Shape) -> list[Figure]:
@@ -241,37 +252,36 @@ def test_every_figure_has_its_own_place(asked: Figures) -> None:
     """Each figure is another; those of the picture are those of the release, or the number of the rest is told."""
     counted = itertools.count(10)
     told = msgspec.structs.replace(asked, rows=tuple((*row[:-1], next(counted)) for row in asked.rows))
-    chosen = by_dimensions(told)
-    shown = flat(chosen.shape)
+    found = chosen(told)
+    shown = flat(found.shape)
     every = [row[-1] for row in told.rows]
-    assert (len(shown), len(every)) == (chosen.drawn, chosen.of)
+    assert (len(shown), len(every)) == (found.drawn, found.of)
     assert len(set(shown)) == len(shown)
     assert set(shown) <= set(every)
-    notes = " ".join(words(told, chosen).notes)
-    assert (f"{chosen.drawn:,} of {chosen.of:,} figures" in notes) == (set(shown) != set(every))
+    notes = " ".join(words(told).notes)
+    assert (f"{found.drawn:,} of {found.of:,} figures" in notes) == (set(shown) != set(every))
 
 
 def test_figures_stand_under_the_names_that_they_have() -> None:
     asked = msgspec.structs.replace(figures(2, 2), rows=(("a", "x", 1), ("a", "y", 2), ("b", "x", 3), ("b", "y", 4)))
-    shape = by_dimensions(asked).shape
+    shape = chosen(asked).shape
     assert shape == Groups(("x", "y"), (("a", (1, 2)), ("b", (3, 4))), Off(11, 10))
     turned = msgspec.structs.replace(
         figures(3, 2), by=("month", "d"), rows=(("2", "x", 3), ("1", "x", 1), ("1", "y", 2), ("2", "y", 4))
     )
-    assert by_dimensions(turned).shape == Lines(("1", "2"), (Line("x", (1, 3)), Line("y", (2, 4))), Off(11, 10))
+    assert chosen(turned).shape == Lines(("1", "2"), (Line("x", (1, 3)), Line("y", (2, 4))), Off(11, 10))
 
 
 def test_of_many_bars_the_largest_are_drawn_in_their_order() -> None:
     rows = tuple((f"v{number}", None if number % 3 == 0 else number) for number in range(90))
-    chosen = by_dimensions(msgspec.structs.replace(figures(90), rows=rows))
-    shown = flat(chosen.shape)
+    shown = flat(chosen(msgspec.structs.replace(figures(90), rows=rows)).shape)
     assert len(shown) == MOST_BARS
     assert shown == [number for number in range(90) if number % 3 and number >= 30]
 
 
 def test_words_say_what_was_asked_and_how_it_is_protected() -> None:
     asked = figures(3, hidden=1)
-    said = words(asked, by_dimensions(asked))
+    said = words(asked)
     assert said.title == "Reach: accounts by d0"
     assert said.below == "analytics, from 2024-01-01 until 2024-07-01 (UTC) · only kind login or purchase"
     assert said.notes == (
@@ -282,31 +292,51 @@ def test_words_say_what_was_asked_and_how_it_is_protected() -> None:
 
 def test_a_period_in_another_zone_is_told_to_the_hour() -> None:
     asked = msgspec.structs.replace(figures(3), since="2023-12-31T23:00:00Z")
-    assert "from 2023-12-31T23:00:00Z until 2024-07-01T00:00:00Z (UTC)" in words(asked, by_dimensions(asked)).below
+    assert "from 2023-12-31T23:00:00Z until 2024-07-01T00:00:00Z (UTC)" in words(asked).below
 
 
-def test_a_measure_without_an_entry_is_drawn_by_its_dimensions() -> None:
-    asked = msgspec.structs.replace(figures(3), measure="frequency")
-    assert "frequency" not in SHAPES
-    assert "Frequency: accounts by d0" in texts(picture(asked)[0])
+def test_nothing_has_a_picture_that_is_no_measure() -> None:
+    assert set(PICTURES) <= set(MEASURES)
+
+
+def test_a_measure_of_a_newer_version_is_drawn_by_its_dimensions() -> None:
+    asked = msgspec.structs.replace(figures(3), measure="weather")
+    assert "Weather: accounts by d0" in texts(picture(asked)[0])
+
+
+def test_overlap_is_drawn_as_exclusive_sets() -> None:
+    rows = (("web", 20, 35), ("app", None, 15), ("web + app", 15, 15))
+    asked = msgspec.structs.replace(
+        figures(3), measure="overlap", by=("channels",), values=("accounts", "at_least"), rows=rows
+    )
+    sets = (Joint(("web",), 20), Joint(("app",), None), Joint(("web", "app"), 15))
+    assert chosen(asked).shape == Sets(("web", "app"), sets, Off(11, 10))
 
 
 def test_a_figure_that_was_made_of_others_has_no_fine_lines() -> None:
     rows = (("a", 10, 12.5), ("b", None, None))
     asked = msgspec.structs.replace(figures(2), measure="means", values=("accounts", "mean"), rows=rows)
-    chosen = by_dimensions(asked)
-    assert chosen.shape == Bars((Bar("a", 12.5), Bar("b", None)), Off(0, 0))
-    assert words(asked, chosen).notes[0] == "≈ each mean is made of rounded figures"
+    assert chosen(asked).shape == Bars((Bar("a", 12.5), Bar("b", None)), Off(0, 0))
+    assert words(asked).notes == (
+        "≈ each mean is made of rounded figures",
+        "hatched: no figure, for fewer than 10 accounts, one that dominates, or none, or too near a group that had no "
+        "figure",
+    )
 
 
 def test_an_amount_is_off_by_its_own_measure() -> None:
     asked = msgspec.structs.replace(
-        figures(2), values=("sum",), rows=(("a", 500), ("b", -1000)), round_to={"sum": 500}, largest_error={"sum": 900}
+        figures(2),
+        measure="sums",
+        terms={"field": "total", "limit": 9},
+        values=("sum",),
+        rows=(("a", 500), ("b", -1000)),
+        round_to={"sum": 500},
+        largest_error={"sum": 900},
     )
-    chosen = by_dimensions(asked)
-    assert chosen.shape == Bars((Bar("a", 500), Bar("b", -1000)), Off(900, 0))
-    assert words(asked, chosen).notes[0] == "≈ sum rounded to 500, off by at most 900 (fine lines)"
-    assert {"≈ 500", "≈ -1,000"} <= set(texts(picture(asked)[0]))
+    assert chosen(asked).shape == Bars((Bar("a", 500), Bar("b", -1000)), Off(900, 0))
+    assert words(asked).notes[0] == "≈ sum rounded to 500, off by at most 900 (fine lines)"
+    assert {"Sums of total: sum by d0", "≈ 500", "≈ -1,000"} <= set(texts(picture(asked)[0]))
 
 
 def test_the_picture_in_the_documents_is_that_of_the_example_shop() -> None:
