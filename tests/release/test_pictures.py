@@ -259,7 +259,7 @@ def test_every_figure_has_its_own_place(asked: Figures) -> None:
     assert len(set(shown)) == len(shown)
     assert set(shown) <= set(every)
     notes = " ".join(words(told).notes)
-    assert (f"{found.drawn:,} of {found.of:,} figures" in notes) == (set(shown) != set(every))
+    assert (f"{found.drawn:,} of {found.of:,} rows" in notes) == (set(shown) != set(every))
 
 
 def test_figures_stand_under_the_names_that_they_have() -> None:
@@ -307,15 +307,78 @@ def test_a_measure_of_a_newer_version_is_drawn_by_its_dimensions() -> None:
 def test_overlap_is_drawn_as_exclusive_sets() -> None:
     rows = (("web", 20, 35), ("app", None, 15), ("web + app", 15, 15))
     asked = msgspec.structs.replace(
-        figures(3), measure="overlap", by=("channels",), values=("accounts", "at_least"), rows=rows
+        figures(3), measure="overlap", by=("channels",), values=("accounts", "at_least"), rows=rows, terms={"of": "c"}
     )
     sets = (Joint(("web",), 20), Joint(("app",), None), Joint(("web", "app"), 15))
     assert chosen(asked).shape == Sets(("web", "app"), sets, Off(11, 10))
 
 
+JOURNEYS: Final[dict[str, tuple[dict[str, object], Shape]]] = {
+    "a funnel": (
+        {"measure": "funnel", "by": ("step",), "values": ("accounts", "reached"), "terms": {"order": "strict"},
+         "rows": (("view", 20, 35), ("cart", None, 15), ("buy", 15, 15))},
+        Funnel((Bar("view", 35), Bar("cart", 15), Bar("buy", 15)), Off(0, 0)),
+    ),
+    "a funnel in any order": (
+        {"measure": "funnel", "by": ("steps",), "values": ("accounts", "reached"), "terms": {"order": "any"},
+         "rows": (("1", 20, 20), ("2", None, None))},
+        Funnel((Bar("any of the steps", 20), Bar("any of the steps", None)), Off(0, 0)),
+    ),
+    "retention, on or after": (
+        {"measure": "retention", "by": ("cohort", "after"), "values": ("accounts", "returned"),
+         "terms": {"every": "week"},
+         "rows": (("w1", "0", 10, 40), ("w1", "1", 30, 30), ("w2", "0", None, None))},
+        Grid("week, weeks since", ("0", "1"), (Row("w1  (≈ 40)", (1.0, 0.75)), Row("w2", (None,))), share=True),
+    ),
+    "retention, on": (
+        {"measure": "retention", "by": ("cohort", "after"), "values": ("accounts",), "terms": {"every": "day"},
+         "rows": (("d1", "0", None), ("d1", "1", 30), ("d2", "0", 20))},
+        Grid("day, days since", ("0", "1"), (Row("d1", (None, None)), Row("d2  (≈ 20)", (1.0,))), share=True),
+    ),
+    "transitions": (
+        {"measure": "transitions", "by": ("from", "to"), "terms": {"of": "kind"},
+         "rows": (("(start)", "a", 20), ("(start)", "b", None), ("a", "a", None), ("a", "b", 15), ("b", "a", None),
+                  ("a", "(end)", None), ("b", "(end)", None))},
+        Flows(("(start)", "a"), ("a", "b"), (Flow("(start)", "a", 20), Flow("(start)", "b", None),
+              Flow("a", "a", None), Flow("a", "b", 15), Flow("a", "(end)", None))),
+    ),
+    "time to next": (
+        {"measure": "time-to-next", "by": ("within_seconds",), "values": ("accounts", "by_then", "percent_by_then"),
+         "rows": (("60", 20, 20, 40.0), ("3840", None, 20, 40.0), ("172800", None, None, None),
+                  ("never", 30, 50, 1.0))},
+        Bars((Bar("within 60 seconds", 20), Bar("within 1.07 hours", None), Bar("within 2 days", None),
+              Bar("never", 30)), Off(11, 10)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "shape"), JOURNEYS.values(), ids=JOURNEYS)
+def test_journeys_have_shapes_of_their_own(changes: dict[str, object], shape: Shape) -> None:
+    asked = msgspec.structs.replace(figures(2), **changes)
+    assert chosen(asked).shape == shape
+    assert words(asked).title in texts(picture(asked)[0])
+
+
+def test_transitions_without_any_figure_still_show_where_there_is_none() -> None:
+    names = [f"v{number:02}" for number in range(20)]
+    rows = tuple((one, other, None) for one in names for other in names)
+    asked = msgspec.structs.replace(figures(2), **JOURNEYS["transitions"][0] | {"rows": rows})
+    svg, _ = picture(asked)
+    assert hatched(svg) == 12
+    assert texts(svg).count("20 without a figure") == 12
+
+
 def test_a_figure_that_was_made_of_others_has_no_fine_lines() -> None:
     rows = (("a", 10, 12.5), ("b", None, None))
-    asked = msgspec.structs.replace(figures(2), measure="means", values=("accounts", "mean"), rows=rows)
+    asked = msgspec.structs.replace(
+        figures(2),
+        measure="means",
+        values=("accounts", "mean"),
+        rows=rows,
+        terms={"field": "total"},
+        round_to={"accounts": 5, "sum": 500},
+        largest_error={"accounts": 11, "sum": 900},
+    )
     assert chosen(asked).shape == Bars((Bar("a", 12.5), Bar("b", None)), Off(0, 0))
     assert words(asked).notes == (
         "≈ each mean is made of rounded figures",
@@ -336,7 +399,7 @@ def test_an_amount_is_off_by_its_own_measure() -> None:
     )
     assert chosen(asked).shape == Bars((Bar("a", 500), Bar("b", -1000)), Off(900, 0))
     assert words(asked).notes[0] == "≈ sum rounded to 500, off by at most 900 (fine lines)"
-    assert {"Sums of total: sum by d0", "≈ 500", "≈ -1,000"} <= set(texts(picture(asked)[0]))
+    assert {"Sums of total by d0", "≈ 500", "≈ -1,000"} <= set(texts(picture(asked)[0]))
 
 
 def test_the_picture_in_the_documents_is_that_of_the_example_shop() -> None:

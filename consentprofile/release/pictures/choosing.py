@@ -6,18 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from consentprofile.release.figures import ACCOUNTS, Figures
-from consentprofile.release.measures.overlap import JOINT
+from consentprofile.release.pictures.bars import Bars, Groups
 from consentprofile.release.pictures.canvas import Words, render
 from consentprofile.release.pictures.dimensions import Asked, Chosen, by_dimensions
-from consentprofile.release.pictures.grid import Grid
+from consentprofile.release.pictures.journeys import funnel, overlap, retention, transitions, waits
 from consentprofile.release.pictures.lines import Lines
-from consentprofile.release.pictures.sets import Joint, Sets
+from consentprofile.release.pictures.sets import Sets
+
+SUMS: Final = ("reached", "returned")
+"""Columns that add up the figures of their own row and those that follow."""
 
 
 class Entry(NamedTuple):
-    """The picture of a measure: the column of figures that is drawn, and what makes the shape of it."""
+    """The picture of a measure: its title, the column that is drawn (the first that there is), and its shape.
 
-    column: str
+    The title may name a term of the measure (``{field}``), and ``{by}``, the dimensions.
+    """
+
+    title: str
+    columns: tuple[str, ...]
     shape: Callable[[Asked], Chosen]
 
 
@@ -32,9 +39,14 @@ def picture(figures: Figures) -> tuple[bytes, bytes]:
 
 def choose(figures: Figures) -> tuple[Asked, Chosen]:
     """The figures that are drawn, and their shape."""
-    entry = PICTURES.get(figures.measure, Entry(figures.values[0], by_dimensions))
-    asked = Asked(figures, entry.column)
+    entry = _entry(figures)
+    asked = Asked(figures, next(name for name in entry.columns if name in figures.values))
     return asked, entry.shape(asked)
+
+
+def _entry(figures: Figures) -> Entry:
+    other = Entry(f"{figures.measure.capitalize()}: {figures.values[0]}{{by}}", figures.values[:1], by_dimensions)
+    return PICTURES.get(figures.measure, other)
 
 
 # ---- words ------------------------------------------------------------------------------------------
@@ -43,7 +55,6 @@ def choose(figures: Figures) -> tuple[Asked, Chosen]:
 def words(asked: Asked, chosen: Chosen) -> Words:
     """What stands around the picture: question and period above, protection below."""
     figures = asked.figures
-    of = f" of {figures.terms['field']}" if "field" in figures.terms else ""
     by = f" by {' and '.join(figures.by)}" if figures.by else ""
     midnight = "T00:00:00Z"
     days = all(at.endswith(midnight) for at in (figures.since, figures.until))
@@ -51,12 +62,15 @@ def words(asked: Asked, chosen: Chosen) -> Words:
     only = "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(figures.where.items()))
     notes = [_rounding(asked, chosen)]
     if any(value is None for value in asked.cells.values()):
-        least = f"fewer than {figures.min_accounts:,} accounts" + ", one that dominates" * (asked.column != ACCOUNTS)
+        amounts = set(figures.round_to) - {ACCOUNTS}
+        least = f"fewer than {figures.min_accounts:,} accounts" + ", one that dominates" * bool(amounts)
         notes.append(f"hatched: no figure, for {least}, or none, or too near a group that had no figure")
     if chosen.drawn < chosen.of:
-        notes.append(f"{chosen.drawn:,} of {chosen.of:,} figures are drawn, the largest; all of them are in the data")
+        notes.append(
+            f"{chosen.drawn:,} of {chosen.of:,} rows are drawn, the largest first; all of them are in the data"
+        )
     return Words(
-        title=f"{figures.measure.capitalize()}{of}: {asked.column}{by}",
+        title=_entry(figures).title.format_map({**figures.terms, "by": by}),
         below=f"{figures.purpose}, from {since} until {until} (UTC)" + (f" · only {only}" if only else ""),
         notes=tuple(notes),
     )
@@ -65,32 +79,28 @@ def words(asked: Asked, chosen: Chosen) -> Words:
 def _rounding(asked: Asked, chosen: Chosen) -> str:
     """How exact the drawn figures are, and what shows it."""
     name, figures = asked.column, asked.figures
+    if name in SUMS:
+        return f"≈ {name}: the sum of rounded figures from here on; a hidden one adds nothing, so it may be too small"
     if name not in figures.round_to:
         return f"≈ each {name} is made of rounded figures"
-    shown = " (fine lines)"
-    if isinstance(chosen.shape, Lines):
+    shown = ""
+    if isinstance(chosen.shape, Bars | Groups | Sets):
+        shown = " (fine lines)"
+    elif isinstance(chosen.shape, Lines):
         shown = " (pale bands)"
-    elif isinstance(chosen.shape, Grid):
-        shown = ""
     return f"≈ {name} rounded to {figures.round_to[name]:,}, off by at most {figures.largest_error[name]:,}{shown}"
 
 
-# ---- measures with a shape of their own -------------------------------------------------------------
-
-
-def overlap(asked: Asked) -> Chosen:
-    """Exclusive sets over the values that are sets of one."""
-    sets = tuple(Joint(tuple(key[-1].split(JOINT)), value) for key, value in asked.cells.items())
-    shape = Sets(tuple(one.members[0] for one in sets if len(one.members) == 1), sets, asked.off)
-    return Chosen(shape, len(shape.drawn), len(sets))
-
-
 PICTURES: Final[Mapping[str, Entry]] = {
-    "reach": Entry(ACCOUNTS, by_dimensions),
-    "counts": Entry("events", by_dimensions),
-    "sums": Entry("sum", by_dimensions),
-    "means": Entry("mean", by_dimensions),
-    "overlap": Entry(ACCOUNTS, overlap),
-    "frequency": Entry(ACCOUNTS, by_dimensions),
+    "reach": Entry("Reach: accounts{by}", (ACCOUNTS,), by_dimensions),
+    "counts": Entry("Counts: events{by}", ("events",), by_dimensions),
+    "sums": Entry("Sums of {field}{by}", ("sum",), by_dimensions),
+    "means": Entry("Means of {field}{by}", ("mean",), by_dimensions),
+    "overlap": Entry("Overlap: accounts by the set of values of {of} that they use", (ACCOUNTS,), overlap),
+    "frequency": Entry("Frequency: accounts by the number of their events", (ACCOUNTS,), by_dimensions),
+    "funnel": Entry("Funnel: accounts that got as far as each step", ("reached",), funnel),
+    "retention": Entry("Retention: the share that came back, by {every}", ("returned", ACCOUNTS), retention),
+    "transitions": Entry("Transitions: accounts from one {of} to the next", (ACCOUNTS,), transitions),
+    "time-to-next": Entry("Time to next: accounts by the time until they went on", (ACCOUNTS,), waits),
 }
 """The picture of each measure."""

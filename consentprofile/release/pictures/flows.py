@@ -109,7 +109,9 @@ class Flows(NamedTuple):
             if node.hidden:
                 bottom = node.top + node.height - STUB
                 no_figure(axes, 0, bottom, 0.5, STUB)
-                axes.text(0.57, bottom + STUB / 2, f"{node.hidden} without a figure", size=7, color=FAINT, va="center")
+                behind = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}
+                text = f"{node.hidden} without a figure"
+                axes.text(0.57, bottom + STUB / 2, text, size=7, color=FAINT, va="center", bbox=behind)
 
     def _bands(self, axes: Axes, width: float, left: tuple[_Node, ...], right: tuple[_Node, ...]) -> None:
         from matplotlib.patches import Rectangle

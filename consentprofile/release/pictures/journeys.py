@@ -1,0 +1,90 @@
+"""The shapes of journeys: overlap, funnel, retention, transitions and waiting times, made of the published rows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consentprofile.release.figures import Figure
+from consentprofile.release.measures.overlap import JOINT
+from consentprofile.release.pictures.bars import Bar, Bars
+from consentprofile.release.pictures.canvas import number
+from consentprofile.release.pictures.dimensions import MOST_ROWS, Asked, Cells, Chosen, whole
+from consentprofile.release.pictures.flows import MOST, Flow, Flows
+from consentprofile.release.pictures.grid import Grid, Row
+from consentprofile.release.pictures.sets import Joint, Sets
+from consentprofile.release.pictures.steps import Funnel
+
+FEW: Final = 12
+"""The nodes that stand at each side where no transition has a figure."""
+
+
+def overlap(asked: Asked) -> Chosen:
+    """Exclusive sets over the values that are sets of one."""
+    sets = tuple(Joint(tuple(key[-1].split(JOINT)), value) for key, value in asked.cells.items())
+    shape = Sets(tuple(one.members[0] for one in sets if len(one.members) == 1), sets, asked.off)
+    return Chosen(shape, len(shape.drawn), len(sets))
+
+
+def funnel(asked: Asked) -> Chosen:
+    """The steps with all who got as far; where their order is free, how many steps."""
+    free = asked.figures.terms.get("order") == "any"
+    bars = tuple(Bar("any of the steps" if free else key[-1], value) for key, value in asked.cells.items())
+    return whole(Funnel(bars, asked.off), asked.cells)
+
+
+def retention(asked: Asked) -> Chosen:
+    """A row for each cohort, and in it the shares of those that it began with; later periods are not over yet."""
+    cohorts: dict[str, list[Figure]] = {}
+    for (cohort, _), value in asked.cells.items():
+        cohorts.setdefault(cohort, []).append(value)
+    largest = sorted(cohorts, key=lambda name: cohorts[name][0] or 0, reverse=True)[:MOST_ROWS]
+    kept = {name: values for name, values in cohorts.items() if name in largest}
+    rows = tuple(
+        Row(name if values[0] is None else f"{name}  ({number(values[0])})", _shares(values))
+        for name, values in kept.items()
+    )
+    every = str(asked.figures.terms.get("every", "period"))
+    columns = tuple(str(after) for after in range(max(len(row.values) for row in rows)))
+    shape = Grid(f"{every}, {every}s since", columns, rows, share=True)
+    return Chosen(shape, sum(len(row.values) for row in rows), len(asked.cells))
+
+
+def _shares(values: list[Figure]) -> tuple[float | None, ...]:
+    """Parts of the first; none where that is not known."""
+    first = values[0]
+    return tuple(None if value is None or not first else value / first for value in values)
+
+
+def waits(asked: Asked) -> Chosen:
+    """A bar for each wait; the labels say the longest of it."""
+    bars = tuple(Bar(_wait(key[-1]), value) for key, value in asked.cells.items())
+    return whole(Bars(bars, asked.off), asked.cells)
+
+
+def _wait(name: str) -> str:
+    """Seconds as people say them; what is no number stays as it is."""
+    if not name.isdecimal():
+        return name
+    seconds = int(name)
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds > size:
+            return f"within {seconds / size:.3g} {unit}"
+    return f"within {seconds} seconds"
+
+
+def transitions(asked: Asked) -> Chosen:
+    """The broadest bands, between those that they lead from and to, in the order of the rows."""
+    cells = asked.cells
+    known = [key for key, value in cells.items() if value]
+    broad = set(sorted(known, key=lambda key: cells[key] or 0, reverse=True)[:MOST])
+    sources = _ends(cells, broad, 0)
+    targets = _ends(cells, broad, 1)
+    shown = {key: value for key, value in cells.items() if key in broad or (value is None and key[0] in sources)}
+    flows = tuple(Flow(key[0], key[1], value) for key, value in shown.items())
+    return Chosen(Flows(sources, targets, flows), len(flows), len(cells))
+
+
+def _ends(cells: Cells, broad: set[tuple[str, ...]], side: int) -> tuple[str, ...]:
+    """The nodes of one side: those of the bands that are drawn, or the first few."""
+    every = tuple(dict.fromkeys(key[side] for key in cells))
+    return tuple(name for name in every if any(key[side] == name for key in broad)) or every[:FEW]
