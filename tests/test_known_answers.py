@@ -342,6 +342,44 @@ def test_reach_is_what_the_files_say_exactly_in_the_ledger_and_rounded_in_public
     assert not release.repeated
 
 
+JOURNEYS: Final = {
+    "overlap": 'measure = "overlap"\nof = "platform"\n',
+    "funnel": 'measure = "funnel"\nsteps = ["add_to_cart", "purchase"]\nwindow = "366 days"\n',
+}
+
+
+def journeys_in_the_files(measure: str) -> Counter[str]:
+    """Overlap: the platforms of each account. Funnel: whether a purchase followed the first thing put in the cart."""
+    found: Counter[str] = Counter()
+    for account in told():
+        events = kept(account, "analytics", PRESENT) or []
+        used = {event.platform for event in events}
+        carts = [event.at for event in events if event.kind == "add_to_cart"]
+        if measure == "overlap" and used:
+            found[" + ".join(platform for platform in ("desktop", "mobile", "tablet") if platform in used)] += 1
+        if measure == "funnel" and carts:
+            bought = any(event.kind == "purchase" and event.at > carts[0] for event in events)
+            found["purchase" if bought else "add_to_cart"] += 1
+    return found
+
+
+def test_journeys_of_a_store_are_what_the_files_say(copy: Imported, tmp_path: Path) -> None:
+    """tests/release/test_shop.py does so for every measure, without a store."""
+    terms = (SHOP / "reach.toml").read_text("utf-8")
+    with copy.open() as store:
+        for number, (measure, own) in enumerate(JOURNEYS.items()):
+            spec = tmp_path / f"{measure}.toml"
+            lines = [line for line in terms.splitlines() if not line.startswith(("measure", "by", "where"))]
+            spec.write_text(own + "\n".join(lines), encoding="utf-8")
+            plan = store.plan_release(spec)
+            release = store.release(spec, tmp_path / measure)
+            entry = releasing._ledger(store._session)[number]
+            expected = journeys_in_the_files(measure)
+            assert {cell.key[0]: cell.count for cell in entry.cells if cell.count} == expected
+            assert (plan.cells, plan.cells_per_account, plan.figure) == (len(entry.cells), 1, "accounts")
+            assert release.figures.columns[-1] in {"at_least", "reached"}
+
+
 # ---- given data: session starts of a news portal ------------------------------------------------
 
 CODES: Final = {"1": "desktop", "3": "mobile", "4": "tablet"}

@@ -19,6 +19,7 @@ from consentprofile import canonical
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.release import period as periods
+from consentprofile.release.filters import Where
 from consentprofile.release.measures.measure import ACCOUNTS, KIND, Key, Measure, Part
 from consentprofile.release.period import Period, Unit, instant
 
@@ -63,7 +64,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     purpose: str
     measure: Measure
     dimensions: tuple[Dimension, ...]
-    where: tuple[tuple[str, tuple[str, ...]], ...]
+    where: Where
     words: Mapping[str, tuple[str, ...]]
     period: Period
     cuts: Mapping[str, list[tuple[str, int]]]

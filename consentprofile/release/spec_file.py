@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from consentprofile.errors import Fault, InvalidSpec
 from consentprofile.model.calendar import Calendar
 from consentprofile.model.policy import AmountField, EnumField, IntegerField, Policy, Purpose, ReleaseRules
 from consentprofile.model.toml_reader import Reader, did_you_mean, quoted
+from consentprofile.release.filters import read_where
 from consentprofile.release.measures.measure import KIND, Measure, Words
 from consentprofile.release.measures.named import MEASURES, TERMS
 from consentprofile.release.period import UNITS, Zoned, is_told, read_period
@@ -44,7 +45,7 @@ def _spec(top: Reader, policy: Policy) -> ReleaseSpec | None:
     zoned = read_period(top)
     words = None if purpose is None else _words(top, policy, purpose, zoned)
     if words is None:
-        _where(top, None)
+        read_where(top, None)
     measure = _measure(top, words)
     dimensions = _dimensions(top, words, measure)
     cells = _cells_per_account(top, measure)
@@ -109,24 +110,7 @@ def _words(top: Reader, policy: Policy, purpose: Purpose, zoned: Zoned | None) -
         for field in policy.field_list
         if isinstance(field, AmountField | IntegerField) and field.name in kept
     }
-    return Words(vocabularies, numbers, _where(top, vocabularies), zoned)
-
-
-def _where(top: Reader, vocabularies: Mapping[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]]:
-    """The filters, values sorted. Without ``vocabularies`` only their shape is judged."""
-    table = top.table("where", "filters, such as { kind = ['purchase'] }", optional=True)
-    where: dict[str, tuple[str, ...]] = {}
-    for key in table or ():
-        values = table.texts(key, "a list of values") if table is not None else None
-        if table is None or vocabularies is None:
-            continue
-        if key not in vocabularies:
-            near = did_you_mean(key, tuple(vocabularies))
-            table.fault(key, f"is neither 'kind' nor an enum field that this purpose collects{near}")
-            continue
-        table.each_declared(key, values or (), vocabularies[key], "value that this purpose keeps")
-        where[key] = tuple(sorted(values or ()))
-    return where
+    return Words(vocabularies, numbers, read_where(top, vocabularies), zoned)
 
 
 def _measure(top: Reader, words: Words | None) -> Measure | None:

@@ -35,6 +35,10 @@ ASKED = {
     "retention": spec(measure='"retention"', every='"month"'),
     "transitions": spec(measure='"transitions"', of='"kind"'),
     "time-to-next": spec(measure='"time-to-next"', first='["login"]', next='["purchase"]'),
+    "segments": spec(
+        measure='"segments"',
+        segments="[{ name = 'often', all = [{ count = 'days', at_least = 2, where = { kind = ['login'] } }] }]",
+    ),
 }
 
 HOLDS: dict[str, Callable[[Any, Any], bool]] = {

@@ -26,6 +26,7 @@ ASKED = {
     "retention": spec(measure='"retention"', every='"week"', until="2024-02-05"),
     "transitions": spec(measure='"transitions"', of='"kind"', cells_per_account="5"),
     "time-to-next": spec(measure='"time-to-next"', first='["login"]', next='["search"]'),
+    "segments": spec(measure='"segments"', segments="[{ name = 'often', all = [{ count = 'days', at_least = 2 }] }]"),
 }
 EACH = pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 

@@ -159,6 +159,25 @@ def test_time_from_cart_to_purchase() -> None:
     assert counts(spec) == {(key,): count for key, count in expected.items()}
 
 
+def test_segments_of_buyers() -> None:
+    expected: Counter[str] = Counter()
+    for rows in journeys():
+        bought = sum(row.kind == "purchase" for row in rows)
+        roams = len({row.platform for row in rows}) >= 2
+        once = len({row.at.date() for row in rows}) == 1
+        buyer = "buys here and there" if roams else "buys"
+        expected[buyer if bought else "once" if once else "(others)"] += 1
+    buys = "{ count = 'events', where = { kind = ['purchase'] }, at_least = 1 }"
+    here_and_there = "{ count = 'platform', at_least = 2 }"
+    segments = [
+        f"{{ name = 'buys here and there', all = [{buys}, {here_and_there}] }}",
+        f"{{ name = 'buys', all = [{buys}] }}",
+        "{ name = 'once', all = [{ count = 'days', at_most = 1 }] }",
+    ]
+    spec = asked(measure='"segments"', segments=f"[{', '.join(segments)}]")
+    assert counts(spec) == {(key,): count for key, count in expected.items()}
+
+
 # ---- the stories, as protection lets them through -----------------------------------------------
 
 

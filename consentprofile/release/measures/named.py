@@ -14,6 +14,7 @@ from consentprofile.release.measures.measure import Measure, Words
 from consentprofile.release.measures.overlap import Overlap
 from consentprofile.release.measures.reach import Reach
 from consentprofile.release.measures.retention import Retention
+from consentprofile.release.measures.segments import Segments
 from consentprofile.release.measures.sums import Sums
 from consentprofile.release.measures.time_to_next import TimeToNext
 from consentprofile.release.measures.transitions import Transitions
@@ -37,6 +38,7 @@ MEASURES: Final[Mapping[str, Read]] = {
     "retention": Retention.read,
     "transitions": Transitions.read,
     "time-to-next": TimeToNext.read,
+    "segments": Segments.read,
 }
 
 TERMS: Final = (
@@ -51,6 +53,7 @@ TERMS: Final = (
     "order",
     "periods",
     "return",
+    "segments",
     "start",
     "steps",
     "window",
