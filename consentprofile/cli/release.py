@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -141,35 +142,40 @@ def show_command(context: Context, release: str) -> None:
     else:
         figures = cp.read_figures(release)
     out.document(figures)
-    least = count(figures.min_accounts, "account")
-    out.pairs(
-        [
-            ("what", f"{figures.measure} for {figures.purpose}" + (f", by {', '.join(figures.by)}" * bool(figures.by))),
-            *((name, _plain(str(term))) for name, term in sorted(figures.terms.items())),
-            ("only", _only(figures.where) or "everything"),
-            ("from", figures.since),
-            ("until", f"{figures.until}, exclusive"),
-            (
-                "≈",
-                "; ".join(
-                    f"{name} rounded to {figures.round_to[name]:,}, off by at most {error:,}"
-                    for name, error in figures.largest_error.items()
-                ),
-            ),
-            (NO_FIGURE, f"fewer than {least}, or none, or too near a group that had no figure"),
-            ("guarantee", figures.guarantee),
-        ]
-    )
+    out.pairs([(_plain(name), _plain(text)) for name, text in _about(figures)])
     out.line()
     out.table(
-        figures.columns,
+        tuple(map(_plain, figures.columns)),
         [(*map(_plain, key), *map(_shown, values)) for key, values in figures.cells()],
         right=range(len(figures.by), len(figures.columns)),
     )
 
 
+def _about(figures: cp.Figures) -> Iterator[tuple[str, str]]:
+    """What was asked, and how it is protected."""
+    yield "what", f"{figures.measure} for {figures.purpose}" + (f", by {', '.join(figures.by)}" * bool(figures.by))
+    yield from ((name.replace("_", " "), _term(term)) for name, term in sorted(figures.terms.items()))
+    yield "only", _only(figures.where) or "everything"
+    yield "from", figures.since
+    yield "until", f"{figures.until}, exclusive"
+    errors = figures.largest_error.items()
+    rough = (f"{name} rounded to {figures.round_to[name]:,}, off by at most {error:,}" for name, error in errors)
+    yield "≈", "; ".join(rough)
+    dominated = ", one that dominates" * bool(figures.round_to.keys() - {"accounts"})
+    least = count(figures.min_accounts, "account")
+    yield NO_FIGURE, f"fewer than {least}{dominated}, or none, or too near a group that had no figure"
+    yield "guarantee", figures.guarantee
+
+
 def _only(where: dict[str, tuple[str, ...]]) -> str:
-    return _plain("; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items())))
+    return "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items()))
+
+
+def _term(term: object) -> str:
+    """What a measure asked of its own: a word, a number, or a list of them; of longer terms their names."""
+    if isinstance(term, dict):
+        return _term(term.get("name", "more"))
+    return ", ".join(map(_term, term)) if isinstance(term, list) else str(term)
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -227,6 +228,21 @@ def test_a_folder_of_figures_is_shown_without_store_and_key(shop: Shop, monkeypa
     said = shop.done("release", "show", "./7")
     assert "no figure" in said.split("tablet")[1]
     assert shop.run("release", "show", "7").exit_code != 0, "a number is one of the store"
+
+
+def test_what_others_wrote_into_a_folder_does_not_steer_the_terminal(shop: Shop) -> None:
+    shop.done("release", "reach.toml", "--out", "out")
+    data = Path("out/data.json").read_bytes().replace(b"tablet", b"\\u001b[2Jtablet")
+    manifest = json.loads(Path("out/manifest.json").read_bytes())
+    manifest["files"]["data.json"] = sha256(data).hexdigest()
+    manifest["spec"] |= {"where": {"kind\x1b[1m": ["\x1b[5mlogin"]}, "segments": [{"name": "\x07many", "all": []}]}
+    Path("out/data.json").write_bytes(data)
+    Path("out/manifest.json").write_text(json.dumps(manifest))
+    said = shop.done("release", "show", "out")
+    assert "?[2Jtablet" in said
+    assert "segments    ?many" in said
+    assert "\x1b" not in said + shop.run("release", "show", "out").stderr
+    assert "\x07" not in said
 
 
 @pytest.mark.parametrize("named", ["2", "0", "99999999999999999999", "nowhere"])

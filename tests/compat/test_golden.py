@@ -5,6 +5,8 @@ The stores and what they are expected to answer are never edited and never made 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.tlog import leaf as leaves
-from tests.compat.answers import FOLDER, PASSPHRASE, STORES, WHOLE, Golden, Json, ask, missing, plain
+from tests.compat.answers import FOLDER, PASSPHRASE, SPEC, STORES, WHOLE, Golden, Json, ask, missing, plain
 from tests.format.decoder import Decoder
 from tests.support.people import look
 
@@ -56,6 +58,22 @@ def test_there_is_an_archive_for_every_store_and_no_other() -> None:
 def test_it_answers_as_on_the_day_when_it_was_made(golden: Golden, tmp_path: Path) -> None:
     said = ask(golden, tmp_path)
     assert "\n".join(missing(expected(golden), said)) == ""
+
+
+def test_its_releases_are_listed_shown_and_drawn(golden: Golden, tmp_path: Path) -> None:
+    """Releases of the version that made the store: their figures are those of the files that it wrote then."""
+    with golden.open(tmp_path) as store:
+        found = store.released()
+        assert [one.number for one in found] == ([1] if golden.released else [])
+        for one in found:
+            figures = store.figures(one.number)
+            release = store.release(SPEC, tmp_path / "released", also=("parquet", "pictures"))
+            assert (release.repeated, release.figures) == (True, figures)
+            assert (one.measure, one.purpose) == (figures.measure, figures.purpose)
+            rows = list(csv.reader(io.StringIO(release.files["data.csv"].decode())))
+            assert rows[0] == list(figures.columns)
+            assert rows[1:] == [["" if part is None else str(part) for part in row] for row in figures.rows]
+            assert {"data.parquet", "picture.svg", "picture.png"} <= set(release.files)
 
 
 def test_what_is_missing_or_changed_would_be_told() -> None:

@@ -295,8 +295,8 @@ def test_a_period_in_another_zone_is_told_to_the_hour() -> None:
     assert "from 2023-12-31T23:00:00Z until 2024-07-01T00:00:00Z (UTC)" in words(asked).below
 
 
-def test_nothing_has_a_picture_that_is_no_measure() -> None:
-    assert set(PICTURES) <= set(MEASURES)
+def test_every_measure_has_its_picture_and_nothing_else_has() -> None:
+    assert set(PICTURES) == set(MEASURES)
 
 
 def test_a_measure_of_a_newer_version_is_drawn_by_its_dimensions() -> None:

@@ -102,5 +102,6 @@ PICTURES: Final[Mapping[str, Entry]] = {
     "retention": Entry("Retention: the share that came back, by {every}", ("returned", ACCOUNTS), retention),
     "transitions": Entry("Transitions: accounts from one {of} to the next", (ACCOUNTS,), transitions),
     "time-to-next": Entry("Time to next: accounts by the time until they went on", (ACCOUNTS,), waits),
+    "segments": Entry("Segments: accounts by the first rule that they fit", (ACCOUNTS,), by_dimensions),
 }
 """The picture of each measure."""
