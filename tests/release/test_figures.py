@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import io
 import json
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consentprofile import canonical
 from consentprofile.errors import UnreadableInput, UnsupportedEnvironment
@@ -57,6 +60,16 @@ def test_rows_are_those_of_the_data_in_its_order() -> None:
     assert FIGURES.rows[:2] == (("login", "mobile", 15), ("login", "desktop", None))
     assert list(FIGURES.cells())[-1] == (("purchase", "tablet"), (1000,))
     assert len(FIGURES) == 6
+
+
+@given(st.lists(st.none() | st.integers(10, 10**12), min_size=6, max_size=6))
+def test_table_json_and_frame_say_the_same(values: list[int | None]) -> None:
+    files = released(BY_TWO, *values)
+    found = figures_of(files)
+    assert [row[-1] for row in found.rows] == values
+    rows = list(csv.reader(io.StringIO(files["data.csv"].decode())))
+    assert rows[1:] == [["" if part is None else str(part) for part in row] for row in found.rows]
+    assert list(map(tuple, zip(*found.table().to_pydict().values(), strict=True))) == list(found.rows)
 
 
 @pytest.mark.parametrize("value", [15, None])

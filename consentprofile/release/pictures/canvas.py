@@ -195,10 +195,11 @@ def _saved(figure: Figure, form: str, metadata: dict[str, str | None]) -> bytes:
 @contextmanager
 def _style() -> Iterator[None]:
     """Our settings and nobody else's, for as long as it takes."""
-    import matplotlib
+    with _TURN, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old parts of a library; a letter that the font lacks, which is drawn as a box
+        import matplotlib
 
-    with _TURN, matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a letter that the font lacks is drawn as a box
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        yield
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(_STYLE)
+            yield
