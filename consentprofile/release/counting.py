@@ -14,11 +14,11 @@ from consentprofile import canonical
 from consentprofile.errors import UnsupportedEnvironment
 from consentprofile.model.event import Recorded, Value
 from consentprofile.release.cells import PSEUDONYM_BYTES, Cells, Members, Weighed
-from consentprofile.release.measures.measure import KIND, Events, Key, Part
+from consentprofile.release.measures.measure import KIND, Bins, Events, Key
 from consentprofile.release.spec import Dimension, ReleaseSpec
 
 if TYPE_CHECKING:
-    from consentprofile.release.measures.measure import Bins, Numbers
+    from consentprofile.release.measures.measure import Numbers
 
 BATCH: Final = 20_000
 """Events laid out at a time; an account is never divided."""
@@ -37,10 +37,13 @@ class Counting:
         _require_numpy()
         self._spec = spec
         self._layout = _Layout(spec)
-        self._batch: list[bytes] = []
+        self._pseudonyms: list[bytes] = []
         self._counted: set[bytes] = set()
         self._dropped: set[bytes] = set()
-        self._members: list[tuple[list[bytes], list[int], tuple[list[int], ...] | None]] = []
+        self._before = 0
+        """The accounts that were counted with earlier batches."""
+        self._bins: list[Bins] = []
+        """Those of each batch, accounts by their place in ``_pseudonyms``."""
 
     def add(self, pseudonym: bytes, events: Iterable[Recorded]) -> None:
         """Count one account, known by its 16-byte pseudonym, with all of its events, in any order.
@@ -52,8 +55,8 @@ class Counting:
         if pseudonym in self._counted:
             raise ValueError("an account is counted once, with all of its events")
         self._counted.add(pseudonym)
-        self._layout.add(len(self._batch), sorted(events, key=_ORDER))
-        self._batch.append(pseudonym)
+        self._layout.add(len(self._pseudonyms) - self._before, sorted(events, key=_ORDER))
+        self._pseudonyms.append(pseudonym)
         if self._layout.events >= BATCH:
             self._count()
 
@@ -63,26 +66,45 @@ class Counting:
 
     def cells(self) -> Cells:
         """The members of every declared cell."""
+        import numpy as np
+
         self._count()
-        found: dict[int, list[tuple[bytes, tuple[int, ...]]]] = {}
-        for pseudonyms, cells, amounts in self._members:
-            adds = [(1,)] * len(cells) if amounts is None else list(zip(*amounts, strict=True))
-            for pseudonym, cell, added in zip(pseudonyms, cells, adds, strict=True):
-                if pseudonym not in self._dropped:
-                    found.setdefault(cell, []).append((pseudonym, added))
+        bins = self._kept()
+        order = np.argsort(bins.cell, kind="stable")
+        account = bins.account[order]
+        amounts = None if bins.amounts is None else tuple(added[order] for added in bins.amounts)
+        ends = np.searchsorted(bins.cell[order], np.arange(len(self._spec.keys) + 1)).tolist()
         parts = len(self._spec.measure.parts)
-        return {
-            key: _members(found.get(place // parts, ()), part, place % parts)
-            for place, (key, part) in enumerate(self._spec.cells)
-        }
+        cells: dict[Key, Members] = {}
+        for place, (key, part) in enumerate(self._spec.cells):
+            row = slice(ends[place // parts], ends[place // parts + 1])
+            members = [self._pseudonyms[number] for number in account[row].tolist()]
+            if amounts is None or part.counts:
+                cells[key] = frozenset(members)
+            else:
+                added = amounts[place % parts][row].tolist()
+                cells[key] = Weighed(dict(zip(members, added, strict=True)), part)
+        return cells
 
     def _count(self) -> None:
+        """Count the batch that is laid out."""
         bins = self._bounded(self._spec.measure.bins(self._layout.take()))
-        pseudonyms = [self._batch[account] for account in bins.account.tolist()]
-        amounts = None if bins.amounts is None else tuple(added.tolist() for added in bins.amounts)
-        if pseudonyms:
-            self._members.append((pseudonyms, bins.cell.tolist(), amounts))
-        self._batch = []
+        self._bins.append(bins._replace(account=bins.account + self._before))
+        self._before = len(self._pseudonyms)
+
+    def _kept(self) -> Bins:
+        """The bins of all batches, without the accounts that were dropped."""
+        import numpy as np
+
+        gone = np.array([pseudonym in self._dropped for pseudonym in self._pseudonyms], dtype=bool)
+        account = np.concatenate([bins.account for bins in self._bins])
+        kept = ~gone[account]
+        columns = [bins.amounts for bins in self._bins if bins.amounts is not None]
+        return Bins(
+            account[kept],
+            np.concatenate([bins.cell for bins in self._bins])[kept],
+            tuple(np.concatenate(column)[kept] for column in zip(*columns, strict=True)) if columns else None,
+        )
 
     def _bounded(self, bins: Bins) -> Bins:
         """Those of ``bins`` that count: of an account with more than the bound, as many as the bound."""
@@ -97,7 +119,9 @@ class Counting:
         ends = np.cumsum(counts)
         for account in over.tolist():
             begin, end = ends[account] - counts[account], ends[account]
-            chosen = _chosen(self._batch[account], self._spec.keys, bins.cell[begin:end].tolist(), bound)
+            chosen = _chosen(
+                self._pseudonyms[self._before + account], self._spec.keys, bins.cell[begin:end].tolist(), bound
+            )
             kept[begin:end] = np.isin(bins.cell[begin:end], chosen)
         amounts = None if bins.amounts is None else tuple(added[kept] for added in bins.amounts)
         return bins._replace(account=bins.account[kept], cell=bins.cell[kept], amounts=amounts)
@@ -110,12 +134,6 @@ def _chosen(pseudonym: bytes, keys: Sequence[Key], cells: list[int], bound: int)
     by name would empty the last cells, a random one would change cells in which nothing happened.
     """
     return sorted(cells, key=lambda cell: canonical.digest(pseudonym + canonical.pack(keys[cell])))[:bound]
-
-
-def _members(found: Iterable[tuple[bytes, tuple[int, ...]]], part: Part, place: int) -> Members:
-    if part.counts:
-        return frozenset(pseudonym for pseudonym, _ in found)
-    return Weighed({pseudonym: added[place] for pseudonym, added in found}, part)
 
 
 def _require_numpy() -> None:
