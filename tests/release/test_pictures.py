@@ -126,6 +126,18 @@ def test_a_funnel_says_who_went_on_as_far_as_figures_are_known() -> None:
     assert sum("go on" in text for text in drawn) == 1
 
 
+def test_a_funnel_with_hidden_steps_has_no_shares() -> None:
+    hidden = Funnel((Bar("view", 900), Bar("cart", 205), Bar("buy", 205)), OFF, (False, True, False))
+    drawn = texts(render(WORDS, hidden)[0])
+    assert {"≈ 900 or more", "≈ 205 or more", "≈ 205"} <= set(drawn)
+    assert [text for text in drawn if "%" in text] == []
+
+
+def test_a_share_with_hidden_rows_is_marked() -> None:
+    grid = Grid("week", ("0", "1"), (Row("w1", (1.0, 0.75), ("", "≤ ")),), share=True)
+    assert {"100%", "≤ 75%"} <= set(texts(render(WORDS, grid)[0]))
+
+
 def test_an_exact_count_is_never_thought_to_be_below_the_minimum() -> None:
     assert OFF.span(15) == (10, 26)
     assert OFF.span(190) == (179, 201)
@@ -244,7 +256,7 @@ def flat(shape: Shape) -> list[Figure]:
     if isinstance(shape, Lines):
         return [value for line in shape.lines for value in line.values]
     rows = shape.groups if isinstance(shape, Groups) else shape.rows if isinstance(shape, Grid) else ()
-    return [value for _, values in rows for value in values]
+    return [value for row in rows for value in row[1]]
 
 
 @pytest.mark.parametrize("asked", [case[0] for case in CHOSEN.values()], ids=CHOSEN)
@@ -317,18 +329,27 @@ JOURNEYS: Final[dict[str, tuple[dict[str, object], Shape]]] = {
     "a funnel": (
         {"measure": "funnel", "by": ("step",), "values": ("accounts", "reached"), "terms": {"order": "strict"},
          "rows": (("view", 20, 35), ("cart", None, 15), ("buy", 15, 15))},
-        Funnel((Bar("view", 35), Bar("cart", 15), Bar("buy", 15)), Off(0, 0)),
+        Funnel((Bar("view", 35), Bar("cart", 15), Bar("buy", 15)), Off(0, 0), (False, True, False)),
     ),
     "a funnel in any order": (
         {"measure": "funnel", "by": ("steps",), "values": ("accounts", "reached"), "terms": {"order": "any"},
          "rows": (("1", 20, 20), ("2", None, None))},
-        Funnel((Bar("any of the steps", 20), Bar("any of the steps", None)), Off(0, 0)),
+        Funnel((Bar("any of the steps", 20), Bar("any of the steps", None)), Off(0, 0), (False, True)),
     ),
     "retention, on or after": (
         {"measure": "retention", "by": ("cohort", "after"), "values": ("accounts", "returned"),
          "terms": {"every": "week"},
          "rows": (("w1", "0", 10, 40), ("w1", "1", 30, 30), ("w2", "0", None, None))},
-        Grid("week, weeks since", ("0", "1"), (Row("w1  (≈ 40)", (1.0, 0.75)), Row("w2", (None,))), share=True),
+        Grid("week, weeks since", ("0", "1"), (Row("w1  (≈ 40)", (1.0, 0.75)), Row("w2", (None,), ("",))), share=True),
+    ),
+    "retention with hidden rows": (
+        {"measure": "retention", "by": ("cohort", "after"), "values": ("accounts", "returned"),
+         "terms": {"every": "week"},
+         "rows": (("w1", "0", 10, 40), ("w1", "1", 10, 30), ("w1", "2", None, 20), ("w1", "3", 20, 20),
+                  ("w2", "0", None, 20), ("w2", "1", None, 20), ("w2", "2", 20, 20))},
+        Grid("week, weeks since", ("0", "1", "2", "3"),
+             (Row("w1  (≈ 40)", (1.0, 0.75, 0.5, 0.5), ("", "≥ ", "≥ ", "≤ ")),
+              Row("w2  (≈ 20)", (1.0, 1.0, 1.0), ("", "~ ", "≤ "))), share=True),
     ),
     "retention, on": (
         {"measure": "retention", "by": ("cohort", "after"), "values": ("accounts",), "terms": {"every": "day"},

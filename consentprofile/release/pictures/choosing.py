@@ -13,8 +13,11 @@ from consentprofile.release.pictures.journeys import funnel, overlap, retention,
 from consentprofile.release.pictures.lines import Lines
 from consentprofile.release.pictures.sets import Sets
 
-SUMS: Final = ("reached", "returned")
-"""Columns that add up the figures of their own row and those that follow."""
+SUMS: Final = {
+    "reached": "",
+    "returned": ", and would make a share smaller (≤), larger (≥) or either (~)",
+}
+"""Columns that add up the figures of their own row and those that follow, and what hidden ones do to what is drawn."""
 
 
 class Entry(NamedTuple):
@@ -80,7 +83,7 @@ def _rounding(asked: Asked, chosen: Chosen) -> str:
     """How exact the drawn figures are, and what shows it."""
     name, figures = asked.column, asked.figures
     if name in SUMS:
-        return f"≈ {name}: the sum of rounded figures from here on; a hidden one adds nothing, so it may be too small"
+        return f"≈ sums of rounded figures; a hidden one adds nothing{SUMS[name]}"
     if name not in figures.round_to:
         return f"≈ each {name} is made of rounded figures"
     shown = ""

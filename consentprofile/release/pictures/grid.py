@@ -19,10 +19,14 @@ TURN: Final = 0.55
 
 
 class Row(NamedTuple):
-    """A labelled row of figures; None where one is not shown. A row that ends early has nothing to show yet."""
+    """A labelled row of figures; None where one is not shown. A row that ends early has nothing to show yet.
+
+    ``marks``, where there are any, stand before the figures.
+    """
 
     label: str
     values: tuple[float | None, ...]
+    marks: tuple[str, ...] = ()
 
 
 class Grid(NamedTuple):
@@ -57,11 +61,15 @@ class Grid(NamedTuple):
         for place, row in enumerate(self.rows):
             sheet.text(left - 0.15, HEAD + (place + 0.5) * ROW, labels[place], size=9, align="right")
             for at, value in enumerate(row.values):
-                self._field(axes, at, place, value, most, small=field < 0.55)
+                mark = row.marks[at] if row.marks else ""
+                self._field(axes, (at, place), value, mark, most, small=field < 0.6)
 
-    def _field(self, axes: Axes, at: int, place: int, value: float | None, most: float, *, small: bool) -> None:
+    def _field(
+        self, axes: Axes, corner: tuple[int, int], value: float | None, mark: str, most: float, *, small: bool
+    ) -> None:
         from matplotlib.patches import Rectangle
 
+        at, place = corner
         if value is None:
             no_figure(axes, at + 0.04, place + 0.06, 0.92, 0.88)
             return
@@ -71,4 +79,4 @@ class Grid(NamedTuple):
         text = f"{value:.0%}" if self.share else f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
         ink = "white" if part >= TURN else "#222222"
         size = 7.5 if small else 9
-        axes.text(at + 0.5, place + 0.5, text, color=ink, size=size, ha="center", va="center")
+        axes.text(at + 0.5, place + 0.5, mark + text, color=ink, size=size, ha="center", va="center")

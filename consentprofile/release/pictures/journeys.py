@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from consentprofile.release.figures import Figure
+from consentprofile.release.figures import ACCOUNTS, Figure
 from consentprofile.release.measures.overlap import JOINT
 from consentprofile.release.pictures.bars import Bar, Bars
 from consentprofile.release.pictures.canvas import number
@@ -29,19 +29,27 @@ def funnel(asked: Asked) -> Chosen:
     """The steps with all who got as far; where their order is free, how many steps."""
     free = asked.figures.terms.get("order") == "any"
     bars = tuple(Bar("any of the steps" if free else key[-1], value) for key, value in asked.cells.items())
-    return whole(Funnel(bars, asked.off), asked.cells)
+    hidden = tuple(value is None for value in Asked(asked.figures, ACCOUNTS).cells.values())
+    return whole(Funnel(bars, asked.off, hidden), asked.cells)
 
 
 def retention(asked: Asked) -> Chosen:
     """A row for each cohort, and in it the shares of those that it began with; later periods are not over yet."""
+    counted = Asked(asked.figures, ACCOUNTS).cells
     cohorts: dict[str, list[Figure]] = {}
-    for (cohort, _), value in asked.cells.items():
-        cohorts.setdefault(cohort, []).append(value)
+    hidden: dict[str, list[bool]] = {}
+    for key, value in asked.cells.items():
+        cohorts.setdefault(key[0], []).append(value)
+        hidden.setdefault(key[0], []).append(counted[key] is None)
     largest = sorted(cohorts, key=lambda name: cohorts[name][0] or 0, reverse=True)[:MOST_ROWS]
-    kept = {name: values for name, values in cohorts.items() if name in largest}
     rows = tuple(
-        Row(name if values[0] is None else f"{name}  ({number(values[0])})", _shares(values))
-        for name, values in kept.items()
+        Row(
+            name if values[0] is None else f"{name}  ({number(values[0])})",
+            _shares(values),
+            _marks(hidden[name]) if asked.column != ACCOUNTS and any(hidden[name]) else (),
+        )
+        for name, values in cohorts.items()
+        if name in largest
     )
     every = str(asked.figures.terms.get("every", "period"))
     columns = tuple(str(after) for after in range(max(len(row.values) for row in rows)))
@@ -53,6 +61,15 @@ def _shares(values: list[Figure]) -> tuple[float | None, ...]:
     """Parts of the first; none where that is not known."""
     first = values[0]
     return tuple(None if value is None or not first else value / first for value in values)
+
+
+def _marks(hidden: list[bool]) -> tuple[str, ...]:
+    """What hidden rows would do to shares of sums: those before make them smaller, the others larger.
+
+    The first share is whole, whatever is hidden.
+    """
+    marks = {(False, False): "", (True, False): "≤ ", (False, True): "≥ ", (True, True): "~ "}
+    return ("", *(marks[any(hidden[:place]), any(hidden[place:])] for place in range(1, len(hidden))))
 
 
 def waits(asked: Asked) -> Chosen:

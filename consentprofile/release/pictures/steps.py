@@ -28,10 +28,15 @@ STUB: Final = 0.32
 
 
 class Funnel(NamedTuple):
-    """The steps in order, each with the accounts that got as far; None where the figure is not shown."""
+    """The steps in order, each with the accounts that got as far; None where the figure is not shown.
+
+    ``hidden`` says of each step whether those who got just as far have no figure: then all who got as far, or less far,
+    are at least as many as their figure says, and shares would be of nothing.
+    """
 
     steps: tuple[Bar, ...]
     off: Off = EXACT
+    hidden: tuple[bool, ...] = ()
 
     @property
     def height(self) -> float:
@@ -50,7 +55,8 @@ class Funnel(NamedTuple):
         axes.set_ylim(self.height, 0)
         axes.set_xticks([])
         axes.set_yticks([])
-        first = self.steps[0].value
+        whole = not any(self.hidden)
+        first = self.steps[0].value if whole else None
         for place, step in enumerate(self.steps):
             middle = place * (THICK + BETWEEN) + THICK / 2
             sheet.text(left - 0.15, middle, labels[place], align="right")
@@ -63,8 +69,9 @@ class Funnel(NamedTuple):
             if self.off.most:
                 axes.plot([low, up], [middle, middle], color=INK, linewidth=0.9, alpha=0.75)
             share = f"  {step.value / first:.0%} of step 1" if place and first else ""
-            axes.text(up + 0.08 * scale, middle, number(step.value) + share, va="center")
-            before = self.steps[place - 1].value if place else None
+            figure = number(step.value) + " or more" * any(self.hidden[place:])
+            axes.text(up + 0.08 * scale, middle, figure + share, va="center")
+            before = self.steps[place - 1].value if place and whole else None
             if before:
                 text = f"↓ {step.value / before:.0%} go on"
                 axes.text(0.06 * scale, middle - (THICK + BETWEEN) / 2, text, size=SMALL, color=FAINT, va="center")
