@@ -5,6 +5,8 @@ The measures are fed from the CSV here; that a release of a store says the same 
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -23,7 +25,7 @@ from consentprofile.release.spec_file import read_spec
 from consentprofile.release.table import rows as table
 from consentprofile.release.threshold import protect
 from tests.release.shop_policy import counted
-from tests.test_known_answers import PRESENT, SHOP, Told, kept, told
+from tests.test_known_answers import PRESENT, ROOT, SHOP, Told, kept, told
 
 POLICY: Final = read_policy((Path(SHOP) / "policy.toml").read_text("utf-8"), "policy.toml")
 CHECKOUT: Final = ("add_to_cart", "cart", "shipping_details", "payment_details", "purchase")
@@ -70,6 +72,22 @@ def published(spec: ReleaseSpec) -> dict[tuple[str, ...], tuple[int | float | No
     """The table that leaves."""
     cells = counted(spec, {number: [event for _, event in pairs] for number, pairs in accounts().items()})
     return dict(table(spec, protect(cells, spec.rules, (), min_accounts=spec.min_accounts).published))
+
+
+def test_the_specifications_of_the_document_are_such() -> None:
+    """The first is whole; the others leave out what it says of purpose, period and protection."""
+    whole, *others = re.findall(
+        r"```toml\n(.*?)```", (ROOT / "docs" / "releases.md").read_text("utf-8"), flags=re.DOTALL
+    )
+    general = [line for line in whole.splitlines() if not re.match("measure|by|where", line)]
+    first = general.index("[protection]")
+    measures = [read_spec(whole, "releases.md", POLICY).measure.name]
+    for own in others:
+        tables = own.find("[[")
+        keys, rest = (own, "") if tables < 0 else (own[:tables], own[tables:])
+        text = "\n".join([*general[:first], textwrap.dedent(keys), *general[first:], textwrap.dedent(f"  {rest}")])
+        measures.append(read_spec(text, "releases.md", POLICY).measure.name)
+    assert measures == ["reach", "funnel", "segments"]
 
 
 # ---- known answers ------------------------------------------------------------------------------

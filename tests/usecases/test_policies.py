@@ -349,6 +349,26 @@ def test_a_looser_release_counts_those_alone_who_consented_to_it(scene: Scene) -
     assert b"mobile,5" in released.files["data.csv"]  # four, rounded to five; nine would be ten
 
 
+def test_the_order_of_events_is_told_of_those_alone_who_consented_to_times_that_fine(scene: Scene) -> None:
+    spec = scene.folder / "transitions.toml"
+    spec.write_text(
+        'format = 1\nname = "t"\npurpose = "planning"\nmeasure = "transitions"\nof = "platform"\nfrom = 2024-03-01\n'
+        'until = 2024-04-01\nzone = "Europe/Berlin"\n[protection]\nkind = "threshold"\n'
+    )
+    for number in range(5):
+        scene.give("planning", account=f"old-{number}")
+    with pytest.raises(cp.InvalidSpec, match="keeps times to the hour in Europe/Berlin, which does not tell the order"):
+        scene.store.plan_release(spec)
+    apply(scene, asking_anew("planning", ('precision = "hour"', 'precision = "second"')))
+    for number in range(4):
+        scene.give("planning", account=f"new-{number}")
+    for account in [f"old-{number}" for number in range(5)] + [f"new-{number}" for number in range(4)]:
+        scene.store.record(event(account=account, platform="mobile"))
+    scene.clock.now = datetime(2024, 4, 2, tzinfo=UTC)
+    released = scene.store.release(spec, scene.folder / "out")
+    assert b"(start),mobile,5" in released.files["data.csv"]  # four, rounded to five; nine would be ten
+
+
 # ---- purposes that come and go --------------------------------------------------------------------
 
 
