@@ -5,25 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 import consentprofile as cp
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.slots import SlotKind
 from tests.faults.scenes import stored_slots
-from tests.support.people import ADA, BOB, agree, edit, login, look, operations, profile, seen
+from tests.support.people import ADA, BOB, edit, look, operations, profile, seen
 from tests.support.stores import DAY, START, SetClock, StoreFactory
-
-
-@pytest.fixture
-def path(stores: StoreFactory) -> Path:
-    """A closed store: Ada has three events, Bob one."""
-    path = stores.new()
-    with stores.open(path) as store:
-        for account, count in ((ADA, 3), (BOB, 1)):
-            agree(store, account)
-            store.record_many(login(account, number) for number in range(count))
-    return path
 
 
 def test_whoever_is_in_the_process_opens_what_is_open_there_and_leaves_no_trace(

@@ -25,17 +25,6 @@ EVERY_FILE: Final = ("keys.db", "data.db")
 
 
 @pytest.fixture
-def path(stores: StoreFactory) -> Path:
-    """A closed store: Ada has three events, Bob one."""
-    path = stores.new()
-    with stores.open(path) as store:
-        for account, count in ((ADA, 3), (BOB, 1)):
-            agree(store, account)
-            store.record_many(login(account, number) for number in range(count))
-    return path
-
-
-@pytest.fixture
 def other(stores: StoreFactory) -> Path:
     """Another store, under the same key file, with an account of the same name in the same slots."""
     path = stores.directory / "other"

@@ -24,17 +24,6 @@ SUPPORT: Final = 2 + 1
 """Where the directory keeps the compartment of the first purpose."""
 
 
-@pytest.fixture
-def path(stores: StoreFactory) -> Path:
-    """A closed store: Ada has three events, Bob one."""
-    path = stores.new()
-    with stores.open(path) as store:
-        for account, count in ((ADA, 3), (BOB, 1)):
-            agree(store, account)
-            store.record_many(login(account, number) for number in range(count))
-    return path
-
-
 def slot_of(stores: StoreFactory, path: Path, account: str, place: int = SUPPORT) -> int:
     """The number of a slot."""
     with stores.open(path) as store:
