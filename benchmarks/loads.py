@@ -1,4 +1,4 @@
-"""Parts ``load`` and ``shapes``: record_many beside the peers, stretch by stretch in turn.
+"""Parts ``load``, ``fewer`` and ``shapes``: record_many beside the peers, stretch by stretch in turn.
 
 Each stretch is some tens of batches. Ours is one call of ``record_many`` for a stretch, so that starting the processes
 that seal, where there are any, is part of our time.
@@ -15,7 +15,7 @@ from typing import Final
 from benchmarks import rivals, workload
 from benchmarks.measure import Samples, duration, settle, timed
 from benchmarks.ours import Ours
-from benchmarks.peers import COMMON, INDEX, PLAIN, Peer
+from benchmarks.peers import COMMON, INDEX, PLAIN, SAME_WORK, Peer
 from benchmarks.results import RATE, Results
 from benchmarks.sizes import Load, told
 from benchmarks.stage import Stage
@@ -100,7 +100,9 @@ def measure(stage: Stage, results: Results) -> None:
     results.title = f"record_many beside peers, 1 purpose, {told(size.accounts)} accounts in random order"
     prepared = stage.consented(size.accounts)
     for load in size.loads:
-        _measure(stage, results, prepared, load)
+        last = _measure(stage, results, size.accounts, load)
+        for name, taken in last.stretches.items():
+            _draw(results, load, name, taken)
     for accounts, taken in stage.consents.items():
         results.note_rates(
             f"give_consents, 1 purpose, {told(accounts)} accounts (before the load)", [taken], "consents"
@@ -109,7 +111,16 @@ def measure(stage: Stage, results: Results) -> None:
     results.note("bytes of keyring for an account", keyring, "bytes")
 
 
-def _measure(stage: Stage, results: Results, prepared: Ours, load: Load) -> None:
+def measure_fewer(stage: Stage, results: Results) -> None:
+    """Part ``fewer``: the same of fewer accounts, whose keys and rows lie in caches more often."""
+    accounts = stage.size.shape_accounts
+    results.title = f"record_many beside peers, 1 purpose, {told(accounts)} accounts in random order"
+    _measure(stage, results, accounts, stage.size.fewer)
+
+
+def _measure(stage: Stage, results: Results, accounts: int, load: Load) -> Round:
+    """Measure a load; its last round."""
+    prepared = stage.consented(accounts)
     work = f"{told(load.events)} events, {load.batch:,} a batch"
     totals: dict[str, Samples] = {}
     lasts: dict[str, Samples] = {}
@@ -118,8 +129,8 @@ def _measure(stage: Stage, results: Results, prepared: Ours, load: Load) -> None
     for number in range(load.rounds):
         stage.say(f"recording {work}, round {number + 1} of {load.rounds}")
         one = Round(stage, prepared, load, number)
-        _consent(stage, one.peers)
-        one.run(Source(number).load(load.events, stage.size.accounts, load.stretch))
+        _consent(accounts, one.peers)
+        one.run(Source(number).load(load.events, accounts, load.stretch))
         if load.reach:
             _reach(stage, one, reach)
         one.compact_everything()
@@ -146,8 +157,7 @@ def _measure(stage: Stage, results: Results, prepared: Ours, load: Load) -> None
         results.note_times("reach by platform, released", mine)
     for name in theirs:
         results.note(f"{work}: bytes on disk for an event, {name}", done[-1].bytes[name], "bytes")
-    for name in done[-1].stretches:
-        _draw(results, load, name, done[-1].stretches[name])
+    return done[-1]
 
 
 def _last(load: Load) -> int:
@@ -164,10 +174,10 @@ def _by(workers: int) -> str:
     return "" if not workers else f", workers={workers}"
 
 
-def _consent(stage: Stage, peers: list[Peer]) -> None:
-    accounts = [workload.account(account) for account in range(stage.size.accounts)]
+def _consent(accounts: int, peers: list[Peer]) -> None:
+    names = [workload.account(account) for account in range(accounts)]
     for peer in peers:
-        peer.consent(accounts)
+        peer.consent(names)
 
 
 def _note(results: Results, load: Load, work: str, workers: int, rounds: list[Round]) -> None:
@@ -188,7 +198,7 @@ def _note(results: Results, load: Load, work: str, workers: int, rounds: list[Ro
         f"{here}: bytes on disk for an event of six fields, compacted", last.bytes[name], "bytes",
         key=key and f"bytes.{key}", spread=f"{last.bytes[f'{name}, without free pages']:,.0f} without free pages",
     )  # fmt: skip
-    for peer, slug in ((COMMON, "cipher"), (PLAIN, "plain")):
+    for peer, slug in ((COMMON, "cipher"), (PLAIN, "plain"), (SAME_WORK, "same")):
         against = results.ratio(f"{here}, compaction included", peer)
         if key and against is not None:
             # SQLCipher's goal says how often our rate is its rate, that of plain append how often our time is its time.

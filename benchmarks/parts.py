@@ -28,6 +28,7 @@ from benchmarks.stage import Stage
 PARTS: Final[dict[str, Callable[[Stage, Results], None]]] = {
     "load": loads.measure,
     "long": long.measure,
+    "fewer": loads.measure_fewer,
     "shapes": loads.measure_shapes,
     "single": calls.measure_single,
     "reads": calls.measure_reads,

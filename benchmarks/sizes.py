@@ -9,8 +9,8 @@ import msgspec
 from benchmarks.peers import BY_INDEX, COMMON, EVERY, FERNET, INDEX, PLAIN, TUNED
 
 DEFAULT_PARTS: Final = (
-    "load", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "recovery", "processes",
-    "threads", "start", "log",
+    "load", "fewer", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "recovery",
+    "processes", "threads", "start", "log",
 )  # fmt: skip
 LARGE_PARTS: Final = ("load", "long")
 
@@ -54,6 +54,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[str, ...]
     accounts: int
     loads: tuple[Load, ...]
+    fewer: Load = Load(events=1_000, batch=200, stretch=500, rounds=1, key="fewer")
+    """The load of the part ``fewer``."""
     long: Long | None = None
     rounds: int = 2
     """How often other long work is done from the beginning."""
@@ -125,6 +127,7 @@ DEFAULT: Final = Size(
             key="1m10",
         ),
     ),
+    fewer=Load(events=1_000_000, batch=10_000, stretch=100_000, rounds=1, key="fewer"),
     filled=1_000_000, singles=2_000, acts=200, erasures=20, erased_events=1_000, small_accounts=1_000, readers=100,
     read_events=(10, 100, 1_000), cold=10, shape_events=200_000, shape_accounts=100_000, sessions=None,
     compacted=1_000_000, retention_accounts=100_000, retention_events=10, rotated=100_000, restored=1_000_000,
