@@ -1,29 +1,54 @@
-"""Cells before they are protected: who is behind a figure, and how much each account adds to it."""
+"""Cells before they are protected: who is behind a figure, and how much each account adds to it, as arrays.
+
+Accounts are numbered once for all cells of a release, in the order of their pseudonyms; a cell holds these numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from consentprofile.release.measures.measure import Key, Part
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from consentprofile.release.measures.measure import Numbers
+
+    Pseudonyms: TypeAlias = NDArray[np.bytes_]
+    """Of dtype ``S16``, rising and distinct. An element that is taken out loses zeros at its end; ``tobytes`` keeps."""
+
+    Places: TypeAlias = NDArray[np.uint32]
+    """Places in the pseudonyms, rising and distinct."""
 
 PSEUDONYM_BYTES: Final = 16
 
 
-class Weighed(NamedTuple):
-    """Members that add different amounts, each within the limits of ``part``."""
+class Cell(NamedTuple):
+    """The accounts behind one protected figure, by their places in :attr:`Counted.pseudonyms`.
 
-    by_account: Mapping[bytes, int]
+    ``amounts`` is what each of them adds, in the same order, each within the limits of ``part``; None where everybody
+    adds one.
+    """
+
+    key: Key
     part: Part
+    members: Places
+    amounts: Numbers | None
+
+    def __repr__(self) -> str:
+        return "<Cell, content withheld>"
 
 
-Members: TypeAlias = frozenset[bytes] | Weighed
-"""The accounts behind a figure, by their pseudonyms. In a set, everybody adds one."""
+class Counted(NamedTuple):
+    """Every declared cell, empty ones included, in the order of ``ReleaseSpec.cells``, and the accounts behind them.
 
-Cells: TypeAlias = Mapping[Key, Members]
-"""The members of every declared cell, empty ones included, in the order of the rows."""
+    ``pseudonyms`` are those of the accounts that count in any cell, and no others. Exact and about people: it is
+    neither stored nor published as it is.
+    """
 
+    pseudonyms: Pseudonyms
+    cells: tuple[Cell, ...]
 
-def names(members: Members) -> Collection[bytes]:
-    """The pseudonyms of the members."""
-    return members.by_account.keys() if isinstance(members, Weighed) else members
+    def __repr__(self) -> str:
+        return "<Counted, content withheld>"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 from consentprofile import canonical
 from consentprofile.errors import UnsupportedEnvironment
 from consentprofile.model.event import Recorded, Value
-from consentprofile.release.cells import PSEUDONYM_BYTES, Cells, Members, Weighed
+from consentprofile.release.cells import PSEUDONYM_BYTES, Cell, Counted
 from consentprofile.release.measures.measure import KIND, Bins, Events, Key
 from consentprofile.release.spec import Dimension, ReleaseSpec
 
 if TYPE_CHECKING:
+    from consentprofile.release.cells import Places, Pseudonyms
     from consentprofile.release.measures.measure import Numbers
 
 BATCH: Final = 20_000
@@ -64,27 +65,37 @@ class Counting:
         """Take an account out again, because its key has vanished; one that was not counted is not there to drop."""
         self._dropped.add(pseudonym)
 
-    def cells(self) -> Cells:
+    def counted(self) -> Counted:
         """The members of every declared cell."""
         import numpy as np
 
         self._count()
         bins = self._kept()
-        order = np.argsort(bins.cell, kind="stable")
-        account = bins.account[order]
+        pseudonyms, place = self._numbered(bins.account)
+        # A sort by place, then a stable one by cell: members of each cell rise.
+        order = np.argsort(place[bins.account], kind="stable")
+        order = order[np.argsort(bins.cell[order], kind="stable")]
+        members = place[bins.account[order]]
         amounts = None if bins.amounts is None else tuple(added[order] for added in bins.amounts)
         ends = np.searchsorted(bins.cell[order], np.arange(len(self._spec.keys) + 1)).tolist()
         parts = len(self._spec.measure.parts)
-        cells: dict[Key, Members] = {}
-        for place, (key, part) in enumerate(self._spec.cells):
-            row = slice(ends[place // parts], ends[place // parts + 1])
-            members = [self._pseudonyms[number] for number in account[row].tolist()]
-            if amounts is None or part.counts:
-                cells[key] = frozenset(members)
-            else:
-                added = amounts[place % parts][row].tolist()
-                cells[key] = Weighed(dict(zip(members, added, strict=True)), part)
-        return cells
+        cells = []
+        for number, (key, part) in enumerate(self._spec.cells):
+            row = slice(ends[number // parts], ends[number // parts + 1])
+            added = None if amounts is None or part.counts else amounts[number % parts][row]
+            cells.append(Cell(key, part, members[row], added))
+        return Counted(pseudonyms, tuple(cells))
+
+    def _numbered(self, accounts: Numbers) -> tuple[Pseudonyms, Places]:
+        """The pseudonyms of ``accounts``, sorted; and the place of each account that was counted among them."""
+        import numpy as np
+
+        behind = np.unique(accounts)
+        pseudonyms = np.array(self._pseudonyms, dtype=f"S{PSEUDONYM_BYTES}")[behind]
+        order = np.argsort(pseudonyms)
+        place = np.zeros(len(self._pseudonyms), dtype=np.uint32)
+        place[behind[order]] = np.arange(len(behind), dtype=np.uint32)
+        return pseudonyms[order], place
 
     def _count(self) -> None:
         """Count the batch that is laid out."""

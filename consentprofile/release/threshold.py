@@ -36,17 +36,47 @@ than they are.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from consentprofile.model.policy import ReleaseRules
-from consentprofile.release.cells import PSEUDONYM_BYTES, Cells, Members, Weighed, names
+from consentprofile.release.cells import PSEUDONYM_BYTES, Counted
 from consentprofile.release.measures.measure import COUNTED, Key, Part
 
 _P_PERCENT = 15
 """What all but the two largest make up at least, in percent of the largest."""
+
+
+class Weighed(NamedTuple):
+    """Members that add different amounts, each within the limits of ``part``."""
+
+    by_account: Mapping[bytes, int]
+    part: Part
+
+
+Members: TypeAlias = frozenset[bytes] | Weighed
+"""The accounts behind a figure, by their pseudonyms. In a set, everybody adds one."""
+
+
+def names(members: Members) -> Collection[bytes]:
+    """The pseudonyms of the members."""
+    return members.by_account.keys() if isinstance(members, Weighed) else members
+
+
+def _sets(counted: Counted) -> Mapping[Key, Members]:
+    whole = counted.pseudonyms.tobytes()
+    pseudonyms = _split(whole)
+    cells: dict[Key, Members] = {}
+    for cell in counted.cells:
+        members = [pseudonyms[place] for place in cell.members.tolist()]
+        if cell.amounts is None:
+            cells[cell.key] = frozenset(members)
+        else:
+            cells[cell.key] = Weighed(dict(zip(members, cell.amounts.tolist(), strict=True)), cell.part)
+    return cells
 
 
 class LedgerCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -115,21 +145,22 @@ class Protected(msgspec.Struct, frozen=True):
         return "<Protected, content withheld>"
 
 
-def protect(cells: Cells, rules: ReleaseRules, earlier: Iterable[LedgerCell], *, min_accounts: int) -> Protected:
-    """Settle ``cells`` under the policy's ``rules`` and publish them under the specification's ``min_accounts``.
+def protect(counted: Counted, rules: ReleaseRules, earlier: Iterable[LedgerCell], *, min_accounts: int) -> Protected:
+    """Settle what was ``counted`` under the policy's ``rules``, publish it under the specification's ``min_accounts``.
 
     ``earlier`` are the ledger's cells of the same purpose, of all releases, oldest first; they are read once.
     """
-    ledger = settle(cells, rules, earlier)
+    ledger = settle(counted, rules, earlier)
     return Protected(ledger=ledger, published=publish(ledger, rules, min_accounts))
 
 
 # ---- settling: what the policy's rules make of a cell -------------------------------------------
 
 
-def settle(cells: Cells, rules: ReleaseRules, earlier: Iterable[LedgerCell]) -> tuple[LedgerCell, ...]:
+def settle(counted: Counted, rules: ReleaseRules, earlier: Iterable[LedgerCell]) -> tuple[LedgerCell, ...]:
     """Each cell with its value under the policy's rules (see the module), whatever stricter minimum was asked for."""
     least = rules.min_accounts
+    cells = _sets(counted)
     given: dict[Key, LedgerCell] = {}
     by_size = sorted((count, key) for key, members in cells.items() if (count := len(names(members))) >= least)
     for cell in earlier:

@@ -113,7 +113,7 @@ def plan(session: Session, text: str, name: str, *, progress: Progress | None = 
     if answered is not None:
         return plan_release(spec, answered.cells)
     counted = _count(session, spec, progress)
-    settled = settle(counted.counting.cells(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
+    settled = settle(counted.counting.counted(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
     return plan_release(spec, settled)
 
 
@@ -205,7 +205,7 @@ def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str)
         check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
         _drop_vanished(session, spec, counted, now)
         earlier = ledger.earlier_cells(entries, spec.purpose)
-        protected = protect(counted.counting.cells(), spec.rules, earlier, min_accounts=spec.min_accounts)
+        protected = protect(counted.counting.counted(), spec.rules, earlier, min_accounts=spec.min_accounts)
         salt = random_bytes(SALT_BYTES)
         root = session.ground.log.head().frontier.root()
         files = render(spec, protected.published, manifest(spec, session.policy, salt=salt, root=root))

@@ -8,10 +8,10 @@ from typing import Final
 from consentprofile.model.event import Recorded
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.model.policy_file import read_policy
-from consentprofile.release.cells import Cells
 from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
+from tests.release.sets import Cells, as_sets
 
 POLICY_TEXT: Final = """
 format = 1
@@ -132,7 +132,7 @@ def counted(asked: ReleaseSpec, accounts: Mapping[int, Iterable[Recorded]]) -> C
     counting = Counting(asked)
     for number, events in accounts.items():
         counting.add(name(number), events)
-    return counting.cells()
+    return as_sets(counting.counted())
 
 
 def people(*numbers: int) -> frozenset[bytes]:

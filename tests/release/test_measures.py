@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consentprofile.errors import InvalidSpec, UnsupportedEnvironment
 from consentprofile.release import counting
-from consentprofile.release.cells import Cells, names
 from consentprofile.release.measures.named import MEASURES, TERMS
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
-from consentprofile.release.threshold import protect, settle
 from tests.release.journeys import Accounts, journeys
+from tests.release.sets import Cells, as_sets, names, protect, settle, split
 from tests.release.shop_policy import POLICY, counted, name, rules, spec, spec_text
 
 TERMS_OF = {
@@ -112,6 +112,25 @@ def test_batches_make_no_difference(asked: ReleaseSpec, accounts: Accounts) -> N
         patch.setattr(counting, "BATCH", 3)
         in_batches = counted(asked, accounts)
     assert in_batches == counted(asked, accounts)
+
+
+@given(asked=ANY, accounts=journeys(), data=st.data())
+def test_only_accounts_that_count_are_numbered_and_members_rise(
+    asked: ReleaseSpec, accounts: Accounts, data: st.DataObject
+) -> None:
+    measure = counting.Counting(asked)
+    for number, events in accounts.items():
+        measure.add(name(number), events)
+    gone = data.draw(st.sets(st.sampled_from(sorted(accounts)))) if accounts else set()
+    for number in gone:
+        measure.drop(name(number))
+    found = measure.counted()
+    behind = {account for members in as_sets(found).values() for account in names(members)}
+    assert behind.isdisjoint(map(name, gone))
+    assert split(found.pseudonyms.tobytes()) == sorted(behind)
+    for cell in found.cells:
+        assert (np.diff(cell.members.astype(np.int64)) > 0).all()
+        assert cell.amounts is None or (len(cell.amounts) == len(cell.members) and not cell.part.counts)
 
 
 @EACH

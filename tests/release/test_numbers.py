@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from consentprofile.errors import InvalidSpec
 from consentprofile.model.event import Recorded
 from consentprofile.release import ledger
-from consentprofile.release.cells import Weighed
 from consentprofile.release.manifest import manifest
 from consentprofile.release.measures.measure import Key, Part
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
-from consentprofile.release.threshold import LedgerCell, largest_error, protect, rounded, settle, step
+from consentprofile.release.threshold import LedgerCell, largest_error, rounded, step
 from consentprofile.release.writers import render
+from tests.release.sets import Weighed, protect, settle
 from tests.release.shop_policy import POLICY, SINCE, counted, event, name, people, rules, spec, spec_text
 
 COUNTS = spec(measure='"counts"', limit="3", by='["platform"]')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consentprofile.release.plan import plan
-from consentprofile.release.threshold import settle
+from tests.release.sets import settle
 from tests.release.shop_policy import people, rules, spec
 
 BY_KIND_AND_PLATFORM = spec(by='["kind", "platform"]')

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentprofile.model.event import Recorded
-from consentprofile.release.cells import Cells
 from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
+from tests.release.sets import Cells, as_sets
 from tests.release.shop_policy import SINCE, UNTIL, event, name, people, spec
 
 TOTAL = spec()
@@ -23,7 +23,7 @@ def reach(asked: ReleaseSpec, accounts: dict[int, list[Recorded]]) -> Cells:
     measure = Counting(asked)
     for number, events in accounts.items():
         measure.add(name(number), events)
-    return measure.cells()
+    return as_sets(measure.counted())
 
 
 def test_without_dimensions_there_is_one_cell() -> None:
@@ -92,7 +92,7 @@ def test_a_dropped_account_is_as_one_that_never_was() -> None:
         measure.add(name(number), [event(platform="mobile"), event(platform="tablet")])
     measure.drop(name(1))
     measure.drop(name(3))
-    assert measure.cells() == reach(BY_PLATFORM, {2: [event(platform="mobile"), event(platform="tablet")]})
+    assert as_sets(measure.counted()) == reach(BY_PLATFORM, {2: [event(platform="mobile"), event(platform="tablet")]})
 
 
 def test_an_account_cannot_be_counted_in_parts() -> None:

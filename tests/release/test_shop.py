@@ -19,11 +19,10 @@ import pytest
 from consentprofile import canonical
 from consentprofile.model.event import Recorded
 from consentprofile.model.policy_file import read_policy
-from consentprofile.release.cells import Members, Weighed
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
 from consentprofile.release.table import rows as table
-from consentprofile.release.threshold import protect
+from tests.release.sets import Members, Weighed, protect
 from tests.release.shop_policy import counted
 from tests.test_known_answers import PRESENT, ROOT, SHOP, Told, kept, told
 

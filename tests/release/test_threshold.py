@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from consentprofile.model.policy import ReleaseRules
-from consentprofile.release.cells import Cells
 from consentprofile.release.spec import Key
-from consentprofile.release.threshold import LedgerCell, fewest, largest_error, protect, publish, rounded, settle
+from consentprofile.release.threshold import LedgerCell, fewest, largest_error, publish, rounded
+from tests.release.sets import Cells, protect, settle
 from tests.release.shop_policy import name, people, rules
 
 RULES = rules()

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentprofile.errors import InvalidSpec
-from consentprofile.release.cells import Cells
 from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
+from tests.release.sets import Cells, as_sets
 from tests.release.shop_policy import POLICY, SINCE, UNTIL, event, name, people, spec, spec_text
 
 HOUR, DAY = 3600, 86400
@@ -26,7 +26,7 @@ def cells(asked: ReleaseSpec, accounts: dict[int, Sequence[int]]) -> Cells:
     counting = Counting(asked)
     for number, times in accounts.items():
         counting.add(name(number), [event(at=at, platform="mobile", channel="web") for at in times])
-    return counting.cells()
+    return as_sets(counting.counted())
 
 
 def test_months_weeks_and_days_are_listed_whole() -> None:
