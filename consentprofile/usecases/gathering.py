@@ -4,7 +4,10 @@ Each caller checks its own event and queues it. The first in an empty queue lead
 ended, it takes the writer lock, then everything that is queued by then, and records it together. The others wait for
 their own outcome, or for their own copy of the error that undid the transaction. A lone caller leads at once.
 
-What is relied on: whoever holds ``_leading`` may take the whole queue, and settles all it has taken before it lets go.
+A checked event says kinds and fields in the numbers of its session's policy. So a leader takes the calls of its own
+session only, and the first of another, where the policy was changed meanwhile, leads next.
+
+What is relied on: whoever holds ``_leading`` may take what is queued, and settles all it has taken before it lets go.
 So a call that is not settled although nobody leads, and that is not queued either, was taken by a leader that was
 interrupted; and whoever waits longer than :data:`PATIENCE` finds out by asking to lead, which is never wrong.
 """
@@ -32,9 +35,10 @@ PATIENCE: Final = 1.0
 class _Call:
     """One call of ``record`` on its way: what it records, and what came of it."""
 
-    __slots__ = ("accepted", "error", "outcomes", "settled", "woken")
+    __slots__ = ("accepted", "error", "outcomes", "session", "settled", "woken")
 
-    def __init__(self, accepted: Accepted) -> None:
+    def __init__(self, session: Session, accepted: Accepted) -> None:
+        self.session = session
         self.accepted = accepted
         self.outcomes: dict[str, Outcome] = {}
         self.error: BaseException | None = None
@@ -76,11 +80,11 @@ class Gathering:
         Raises :class:`StoreFault` also where the call that led was interrupted; then it is not known whether the event
         was recorded, and repeating it is safe where it has an id. Another caller's event never makes this one fail.
         """
-        call = _Call(recording.check(session, event))
+        call = _Call(session, recording.check(session, event))
         woken = self._queue_up(call)
         # Who is woken unsettled is the next to lead; who has waited too long looks for itself.
         if woken is None or not (woken.acquire(timeout=PATIENCE) and call.settled):
-            self._lead(session, call)
+            self._lead(call)
         if call.error is not None:
             raise call.error
         return call.outcomes
@@ -99,12 +103,17 @@ class Gathering:
                     self._company.release()
         return call.woken
 
-    def _take(self) -> list[_Call]:
+    def _take(self, session: Session) -> list[_Call]:
+        """Take what is queued of a session; the first that is left is to lead."""
         with self._mutex:
-            taken, self._queue = self._queue, []
+            taken = [one for one in self._queue if one.session is session]
+            self._queue = [one for one in self._queue if one.session is not session]
+            if self._queue:
+                self._queue[0].wake()
         return taken
 
-    def _lead(self, session: Session, call: _Call) -> None:
+    def _lead(self, call: _Call) -> None:
+        session = call.session
         taken: list[_Call] = []
         try:
             with self._leading:
@@ -113,7 +122,7 @@ class Gathering:
                 if self._gather and self._expected > 1:
                     self._await_company()
                 with session.ground.files.writing():  # who queues while the lock is waited for comes along
-                    taken = self._take()
+                    taken = self._take(session)
                     outcomes = recording.record_together(session, [one.accepted for one in taken])
                 # Those who have just been served, and those who queued meanwhile, may soon be back together.
                 self._expected = len(taken) + len(self._queue)
@@ -123,7 +132,7 @@ class Gathering:
                     raise _interrupted()
         except Exception as error:
             # Where even the writer lock was not to be had, nobody who waits would fare better.
-            for one in taken or self._take():
+            for one in taken or self._take(session):
                 if one is not call and not one.settled:
                     one.settle({}, _own(error))
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +13,19 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.errors import BrokenLog
+from consentprofile.model.policy_file import read_policy
 from consentprofile.usecases import gathering, recording
 from consentprofile.usecases.gathering import Gathering
 from consentprofile.usecases.sealing import Accepted
 from consentprofile.usecases.session import Session
 from tests.support.people import ADA, BOB, agree, login, operations, seen
+from tests.support.policies import TEXT
 from tests.support.stores import StoreFactory, scratch
 
 together = recording.record_together
+
+KINDS = re.compile(r"(.*?)(\[\[kinds\]\].*?)(\[\[kinds\]\].*?)(\[\[kinds\]\].*)", re.DOTALL)
+"""The policy in four parts: what stands before the kinds, the first kind, the second, and the rest."""
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +189,7 @@ def test_a_leader_that_vanished_without_a_word_is_noticed(
         waiting = Call(store, login(ADA, 2))
         queued(store, 2)
         if taken:
-            store._gathering._take()
+            store._gathering._take(store._session)
     waiting.end()
     if taken:
         assert type(waiting.error) is cp.StoreFault
@@ -198,6 +204,39 @@ def test_closing_the_store_tells_those_who_wait(store: cp.Store) -> None:
     with held_up(store, [login(ADA, number) for number in range(3)]) as calls:
         store.close()
     assert [type(call.end().error) for call in calls] == [cp.StoreClosed] * 3
+
+
+@pytest.mark.parametrize("first", ["before", "after"])
+def test_calls_from_before_and_after_a_change_of_the_policy_never_share_a_transaction(
+    factory: StoreFactory, store: cp.Store, first: str
+) -> None:
+    """Each was checked under another policy, whose numbers mean other kinds: an event would become another one."""
+    before, errors = store._session, []
+    found = KINDS.fullmatch(TEXT)
+    assert found is not None
+    head, logins, purchases, rest = found.groups()
+    store.apply_policy(read_policy(head + purchases + logins + rest, "policy.toml"), key=factory.key)
+
+    def record_late() -> None:
+        with pytest.raises(cp.StoreClosed) as raised:
+            store._gathering.record(before, login(ADA, 1))
+        errors.append(raised.value)
+
+    late = threading.Thread(target=record_late, daemon=True)
+    with store._gathering._leading:
+        if first == "before":
+            late.start()
+            queued(store, 1)
+        call = Call(store, login(ADA, 2))
+        queued(store, 1 if first == "after" else 2)
+        if first == "after":
+            late.start()
+            queued(store, 2)
+    assert (call.end().outcomes or {})["support"] is cp.Outcome.RECORDED
+    late.join(20)
+    assert len(errors) == 1
+    with store.view("support", "agent:7") as view:
+        assert [event.kind for event in view.events(ADA) or ()] == ["login"]
 
 
 def test_a_busy_writer_lock_is_told_to_all_who_wait_at_once(factory: StoreFactory, path: Path) -> None:
