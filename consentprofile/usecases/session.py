@@ -260,21 +260,21 @@ def open_session(
     ground = Ground(path, wait=wait, durability=durability)
     try:
         ground.require_agreement()
-        store, number = ground.keyring.identity()
-        epoch = ground.keyring.epoch(number)
+        with ground.keyring.snapshot():
+            store, number = ground.keyring.identity()
+            epoch = ground.keyring.epoch(number)
         if isinstance(key, Capability):
             role, opened = key.open(EpochMark(store, number, epoch.check_value))
         else:
             role, opened = None, _open_epoch(ground, store, epoch, key.recall(decode_parameters(epoch.provider)))
-        with ground.writing():
-            pass  # finishes what a crash left pending
-        if ground.epochs.is_retagging() and not retagging:
-            raise KeysRotated(
-                "the accounts of this store are getting new tags; finish it with `consentprofile keys rotate --resume "
-                "--retag`"
-            )
         ground.epoch = number
-        return Session(ground, opened, clock, role=role)
+        with ground.writing():  # what a crash left pending is finished, and nobody accepts a policy between the files
+            if ground.epochs.is_retagging() and not retagging:
+                raise KeysRotated(
+                    "the accounts of this store are getting new tags; finish it with `consentprofile keys rotate "
+                    "--resume --retag`"
+                )
+            return Session(ground, opened, clock, role=role)
     except BaseException:
         ground.files.close()
         raise

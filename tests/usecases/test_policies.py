@@ -12,6 +12,7 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.model.policy_file import read_policy
+from consentprofile.store.tables import DataFile
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases import compaction
 from consentprofile.usecases.session import Session
@@ -547,6 +548,28 @@ def test_upkeep_in_the_background_goes_on_under_the_new_policy(scene: Scene, mon
     assert gone_on.wait(10)
     upkeep.stop()
     assert under[:2] == [1, 2]
+
+
+def test_whoever_opens_the_store_amid_a_change_goes_by_one_policy_and_finds_no_damage(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The texts are in one file and what was accepted is in the other: both are read while nobody changes either."""
+    read = DataFile.policies
+    changing = threading.Thread(target=lambda: apply(scene, NARROWER), daemon=True)
+
+    def read_and_change(table: DataFile) -> dict[int, tuple[bytes, bytes]]:
+        found = read(table)
+        if not changing.ident:
+            changing.start()
+            changing.join(0.2)
+        return found
+
+    monkeypatch.setattr(DataFile, "policies", read_and_change)
+    with cp.Store.open(scene.store._session.ground.path, key=scene.key, clock=scene.clock) as other:
+        changing.join(20)
+        assert scene.store.policy.digest != other.policy.digest
+        with pytest.raises(cp.PolicyChanged):
+            other.record(event())
 
 
 def test_the_older_policy_put_back_opens_nothing(scene: Scene) -> None:
