@@ -51,8 +51,9 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
     """
     session.keys.require_officer()
     who = parse_actor(actor)
-    tag = session.tag(account)
-    ground = session.ground
+    ground, normalized = session.ground, normalize_account(account)
+    with ground.files.reading():
+        tag = find(session, ground.keyring, normalized).tag
     now = tracing.leave(session, who, Operation.ACCESSED, tracing.require_reason(reason), tag=tag)
     role = who.role if who.role in session.policy.all_roles else ""
     standing = consents(session, account, role=role)
@@ -65,7 +66,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
             if place >= FIRST_PURPOSE_PLACE and slot.key_held
         }
         known, trail = _account(session, slots.get(ACCOUNT_PLACE))
-        suppressed = ground.keyring.reasons(*find(session, ground.keyring, normalize_account(account)))
+        suppressed = ground.keyring.reasons(*find(session, ground.keyring, normalized))
     return Held(
         account=known,
         controller=session.policy.controller.name,

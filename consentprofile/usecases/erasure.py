@@ -17,12 +17,13 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
 from consentprofile.errors import InputError
 from consentprofile.model.consent import State
-from consentprofile.model.ids import Actor, parse_actor
+from consentprofile.model.ids import Actor, normalize_account, parse_actor
 from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, Keyring, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes, add_evidence
 from consentprofile.usecases.certificates import IssuedCertificate, certify
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tags import find
 
 ERASE: Final = "erase"
 MAXIMUM_REFERENCE: Final = 256
@@ -40,12 +41,13 @@ class ErasurePlan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(session: Session, accounts: Sequence[str]) -> ErasurePlan:
     """What :func:`erase` would do to these accounts now. Nothing is changed and nothing personal opened."""
     session.keys.require_officer()
-    tags = list(dict.fromkeys(session.tag(account) for account in accounts))
+    named = list(dict.fromkeys(map(normalize_account, accounts)))
     names = {session.place(name): name for name in session.purpose_numbers}
     found = keys = 0
     purposes: set[str] = set()
     with session.ground.files.reading(), session.ground.keyring.snapshot():
-        for tag in tags:
+        for normalized in named:
+            tag = find(session, session.ground.keyring, normalized).tag
             account = AccountKeys(session, session.ground.keyring, tag)
             dying = _dying(account)
             found += ACCOUNT_PLACE in account.slots
@@ -69,7 +71,7 @@ def erase(
     who = parse_actor(actor)
     if reference is not None and (not 0 < len(reference) <= MAXIMUM_REFERENCE or not reference.isprintable()):
         raise InputError(f"a reference is 1 to {MAXIMUM_REFERENCE} printable characters")
-    tags = list(dict.fromkeys(session.tag(account) for account in accounts))
+    named = list(dict.fromkeys(map(normalize_account, accounts)))
     salt = random_bytes(16)
     commitment = b"" if reference is None else canonical.digest(salt + reference.encode())
     found = 0
@@ -83,8 +85,8 @@ def erase(
             found = 0
             destroyed.clear()
             changes = Changes(session, now)
-            for tag in tags:
-                account = AccountKeys(session, keyring, tag)
+            for normalized in named:
+                account = AccountKeys(session, keyring, find(session, keyring, normalized).tag)
                 found += ACCOUNT_PLACE in account.slots
                 destroyed.extend(slot.header.key_id for _, slot in _dying(account))
                 _erase(session, account, changes, who)

@@ -128,7 +128,7 @@ class _Place:
     def open(self) -> Session:
         """The store that is being made."""
         try:
-            opened = open_session(self.staging.path, self.key, self._clock, wait=self._wait, durability="full")
+            opened = _open(self.staging.path, self.key, self._clock, self._wait)
         except WrongKey:
             raise WrongKey(
                 "the key at hand does not open this keyring: it is another store's, or of an epoch that has ended; "
@@ -173,7 +173,7 @@ def restore(
     say = progress or (lambda _: None)
     key = _Recalled(key)
     with suppress(ConsentProfileError):  # what a crash has left pending is finished, where the store can be opened
-        open_session(path, key, clock, wait=wait, durability="full").close()
+        _open(path, key, clock, wait).close()
     with Staging(path, wait=wait, observe=observe) as staging:
         place = _Place(staging, key, clock, wait)
         say("copies")
@@ -222,6 +222,11 @@ def restore(
             say("in place")
             staging.commit()
     return report
+
+
+def _open(path: Path, key: KeyProvider, clock: Clock, wait: float) -> Session:
+    """Open a store to restore it, amid a re-tagging too: without the data that one could not be finished."""
+    return open_session(path, key, clock, wait=wait, durability="full", retagging=True)
 
 
 def _require_newer(live: Path, copy: Path) -> None:

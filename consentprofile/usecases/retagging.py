@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.providers import KeyProvider
 from consentprofile.crypto.slots import Slot, SlotKind
@@ -52,10 +54,11 @@ def retag(
             slices = rotation.Slices(session, progress)
             slices.wrap_keys()
             slices.seal_entries()
-            _move_all(session)
-            rotation.close(session, keep_indexes=session.ground.epochs.is_anybody_left())
+            left = _move_all(session)
+            rotation.close(session, keep_indexes=bool(left) or session.ground.epochs.is_anybody_left())
             heads.checkpoint_if_grown(session)
-            return slices.done()
+            done = slices.done()
+            return msgspec.structs.replace(done, damaged=done.damaged + left)
     finally:
         session.close()
 
@@ -65,24 +68,34 @@ def _require_ids(session: Session) -> None:
     after = 0
     while after >= 0:
         accounts, after = _accounts(session, after)
-        if any(session.keys.index.account(normalized) != slot.header.tag for slot, normalized in accounts):
-            raise _unknown()
+        for slot, normalized in accounts:
+            if normalized is None or session.keys.index.account(normalized) != slot.header.tag:
+                raise CorruptRecord(
+                    "the id of an account is not the one that its tag was made of; run `consentprofile check`"
+                )
 
 
-def _move_all(session: Session) -> None:
-    """Move each account that is still under the former index key, with all that the keyring has of it."""
-    former, after = session.keys.former_indexes[0], 0
+def _move_all(session: Session) -> int:
+    """Move each account that is still under the former index key, with all that the keyring has of it.
+
+    How many could not be, for their ids were lost since it was begun: they are found under the former one when they are
+    named, and move with their next decision. A store that waited for their ids would open for nobody.
+    """
+    former, after, left = session.keys.former_indexes[0], 0, 0
     while after >= 0:
         accounts, after = _accounts(session, after)
-        tags = [(slot.header.tag, session.keys.index.account(normalized)) for slot, normalized in accounts]
+        known = [(slot.header.tag, normalized) for slot, normalized in accounts if normalized is not None]
+        left += len(accounts) - len(known)
+        tags = [(tag, session.keys.index.account(normalized)) for tag, normalized in known]
         due = [(tag, new) for tag, new in tags if tag != new]
         if due:
             with session.ground.writing(), session.ground.files.keyring_transaction():
                 for tag, new in due:
                     move(session, session.ground.keyring, Found(tag, former), new)
+    return left
 
 
-def _accounts(session: Session, after: int) -> tuple[list[tuple[Slot, bytes]], int]:
+def _accounts(session: Session, after: int) -> tuple[list[tuple[Slot, bytes | None]], int]:
     """The accounts with a key among the slots above ``after``, with their ids; and the last slot, -1 at the end."""
     ground = session.ground
     with ground.files.reading(), ground.keyring.snapshot():
@@ -91,12 +104,10 @@ def _accounts(session: Session, after: int) -> tuple[list[tuple[Slot, bytes]], i
     return found, page[-1].number if len(page) == PAGE else -1
 
 
-def _id(session: Session, slot: Slot) -> bytes:
+def _id(session: Session, slot: Slot) -> bytes | None:
+    """The id of an account; None where it is lost or does not open."""
     rows = session.ground.rows(ACCOUNT).of(slot.number, slot.header.generation)
-    if not rows:
-        raise _unknown()
-    return session.keys.unwrap(slot).open(RecordType.ACCOUNT, rows[-1])
-
-
-def _unknown() -> CorruptRecord:
-    return CorruptRecord("the id of an account is not the one that its tag was made of; run `consentprofile check`")
+    try:
+        return session.keys.unwrap(slot).open(RecordType.ACCOUNT, rows[-1]) if rows else None
+    except CorruptRecord:
+        return None

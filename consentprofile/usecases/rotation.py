@@ -48,7 +48,8 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     """What a rotation did: the ``epoch`` that is in force, keys in slots that were wrapped anew, entries of the actor
     book and the ledger that were sealed anew.
 
-    ``damaged`` of all these opened under no key, and are as they were: no key will open them any more.
+    ``damaged`` of all these opened under no key, and are as they were: no key will open them any more. Accounts that
+    got no new tag, for their ids were lost amid a re-tagging, are counted there, too.
     """
 
     epoch: int

@@ -1,8 +1,9 @@
 """The tags of accounts: under which index key an account is found, and how it moves from one to another.
 
 Whoever is alive is found under the index key in force: recording and reading know no other. An account that was erased
-when tags were changed has left evidence, and perhaps a suppression, under its former tag, which only its id can tell.
-It is looked for there when somebody names the account, and moves when the person comes back.
+when tags were changed has left evidence, and perhaps a suppression, under its former tag, which only its id can tell;
+and so has, whole, one whose id was lost amid that. It is looked for there when somebody names the account, and moves
+when the person comes back.
 """
 
 from __future__ import annotations

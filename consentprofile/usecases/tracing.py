@@ -12,13 +12,14 @@ from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot
 from consentprofile.errors import InputError
-from consentprofile.model.ids import Actor, parse_actor
+from consentprofile.model.ids import Actor, normalize_account, parse_actor
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import ACCOUNT_PLACE, FIRST_PURPOSE_PLACE, TRAIL, Head, SealedRow
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.tags import find
 
 PAGE: Final = 1_000
 SALT_BYTES: Final = 16
@@ -103,7 +104,9 @@ def of_account(session: Session, account: str, *, actor: str, reason: str | None
     :class:`InvalidActor`.
     """
     session.keys.require_officer()
-    who, tag = parse_actor(actor), session.tag(account)
+    who, normalized = parse_actor(actor), normalize_account(account)
+    with session.ground.files.reading():
+        tag = find(session, session.ground.keyring, normalized).tag
     leave(session, who, Operation.AUDIT_READ, require_reason(reason), tag=tag)
     with session.ground.files.reading(), session.ground.keyring.snapshot():
         traces = [trace for slot in session.ground.keyring.slots_of(tag).items() for trace in _of_slot(session, *slot)]

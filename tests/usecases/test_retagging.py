@@ -17,9 +17,9 @@ from consentprofile.usecases.session import Session
 from consentprofile.usecases.tags import Found, move
 from tests.support.people import ADA, BOB, agree, edit, login, look, seen, sound
 from tests.support.policies import NOTICE
-from tests.support.stores import SetClock, StoreFactory, scratch
+from tests.support.stores import DAY, START, SetClock, StoreFactory, scratch
 
-CARL, DORA = "account-carl", "account-dora"
+CARL, DORA, EVE, FAY = "account-carl", "account-dora", "account-eve", "account-fay"
 KILLED = 97
 
 
@@ -217,6 +217,44 @@ def test_it_is_killed_while_accounts_move(
     assert retag(path, key, None) is not None
     with reopen(path, key) as store:
         all_is_there(store)
+        sound(store)
+
+
+def test_the_data_is_lost_amid_it_and_restored_from_a_copy_that_does_not_know_everybody(
+    stores: StoreFactory, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is finished all the same. Who is not in it is found when named: erased at once, moved by a decision."""
+    key, backup = cp.KeyFile(tmp_path / "new.key"), tmp_path / "data"
+    with stores.open(path) as store:
+        store.back_up(backup)
+        for account in (EVE, FAY):
+            agree(store, account)
+            store.suppress(account, "quiet")
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(retagging, "move", lambda *_: os._exit(KILLED))
+        retag(path, stores.key, key)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+    for file in path.glob("data.db*"):
+        file.unlink()
+    cp.Store.restore(path, key=key, data=backup, clock=SetClock())
+    with pytest.raises(cp.KeysRotated, match="--retag"):
+        reopen(path, key)
+    done = retag(path, key, None)
+    assert done is not None
+    assert done.damaged == 2
+    with cp.Store.open(path, key=key, clock=SetClock(START + DAY), durability="relaxed") as store:
+        all_is_there(store)
+        assert store.record(login(EVE))["support"] is cp.Outcome.NO_CONSENT
+        held = store.access(EVE)
+        assert held.consents["support"].state == "given"
+        assert held.suppressed == ["quiet"]
+        assert [trace.operation for trace in store.audit.account(EVE)] == ["accessed", "audit-read"]
+        assert store.plan_erasure(EVE).keys == len(store.erase(EVE).key_ids) == 4
+        store.renew_consent(FAY, ["support"], notice=NOTICE)
+        assert store.record(login(FAY))["support"] is cp.Outcome.RECORDED
+        assert store.record(login(FAY))["marketing"] is not cp.Outcome.RECORDED
         sound(store)
 
 
