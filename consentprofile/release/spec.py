@@ -109,9 +109,17 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "where": {name: list(values) for name, values in self.where},
             **self.measure.terms,
         }
-        if self.measure.bound is None and self.cells_per_account != CELLS_PER_ACCOUNT:
-            asked["cells_per_account"] = self.cells_per_account
+        bound = self._telling(self.cells_per_account)
+        if self.measure.bound is None and bound != self._telling(CELLS_PER_ACCOUNT):
+            asked["cells_per_account"] = bound
         return asked
+
+    def _telling(self, cells_per_account: int) -> int:
+        """So many cells as far as it makes a difference: more than there are rows are as many as there are.
+
+        Where rows are steps of time, how many there are depends on the period, which is no part of the question.
+        """
+        return cells_per_account if self.cuts else min(cells_per_account, len(self.keys))
 
     @property
     def terms(self) -> dict[str, object]:

@@ -87,8 +87,17 @@ def test_the_manifest_tells_where_days_begin() -> None:
 
 
 def test_the_bound_is_part_of_the_question_where_it_is_not_the_usual_one() -> None:
-    assert spec(cells_per_account="16").canonical == spec().canonical
-    assert spec(cells_per_account="17").series != spec().series
+    by_page = {"by": '["page"]'}
+    assert spec(**by_page, cells_per_account="16").canonical == spec(**by_page).canonical
+    assert spec(**by_page, cells_per_account="17").series != spec(**by_page).series
+
+
+@pytest.mark.parametrize("most", ["3", "4", "16", "1024"])
+def test_a_bound_that_is_no_smaller_than_the_rows_makes_no_other_question(most: str) -> None:
+    assert spec(by='["platform"]', cells_per_account=most).canonical == spec(by='["platform"]').canonical
+    assert spec(by='["platform"]', cells_per_account="2").canonical != spec(by='["platform"]').canonical
+    days = {"by": '["day"]', "until": "2024-01-08"}
+    assert spec(**days, cells_per_account=most).series == spec(by='["day"]', cells_per_account=most).series
 
 
 # ---- faults -------------------------------------------------------------------------------------

@@ -139,7 +139,8 @@ def _segment(table: Reader, words: Words | None) -> Segment:
     table.at_most("all", len(conditions), MOST_CONDITIONS, "conditions")
     found = [_condition(condition, words) for condition in conditions]
     table.done()
-    return Segment(name, tuple(sorted((one for one in found if one is not None), key=lambda one: str(one.terms))))
+    conditions_of = {str(one.terms): one for one in found if one is not None}
+    return Segment(name, tuple(conditions_of[terms] for terms in sorted(conditions_of)))
 
 
 def _condition(table: Reader, words: Words | None) -> Condition | None:
