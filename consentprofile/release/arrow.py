@@ -11,8 +11,6 @@ from consentprofile.errors import UnsupportedEnvironment
 if TYPE_CHECKING:
     import pyarrow
 
-EXTRA: Final = "arrow"
-
 
 def has_arrow() -> bool:
     """Whether the extra is installed."""

@@ -5,45 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from consentprofile.model.toml_reader import Reader
-from consentprofile.release.measures.accounts import CellMeasure
 from consentprofile.release.measures.arrays import summed
-from consentprofile.release.measures.measure import ACCOUNTS, COUNTED, Bins, Events, Figure, Key, Part, Words
-from consentprofile.release.measures.numbers import is_signed, read_field, read_limit
+from consentprofile.release.measures.measure import ACCOUNTS, COUNTED, Bins, Events, Figure, Key, Part
+from consentprofile.release.measures.numbers import NumberMeasure
 
 HUNDREDTHS: Final = 100
 """An account's own mean is kept in hundredths of the field's unit."""
 
 
-class Means(CellMeasure, frozen=True):
+class Means(NumberMeasure, frozen=True):
     """An account adds its own mean over its matching events, held between ``-limit`` and ``limit``.
 
     The published mean is the rounded sum of these over the rounded number of accounts. Events without the field count
     nowhere.
     """
 
-    field: str
-    limit: int
-    signed: bool
-
     name: ClassVar[str] = "means"
-
-    @classmethod
-    def read(cls, top: Reader, words: Words | None) -> Means | None:
-        """The field and the limit."""
-        field = read_field(top, words)
-        limit = read_limit(top, "the largest mean of one account that counts as it is, in the unit of the field")
-        return None if field is None or limit is None else cls(field.name, limit, is_signed(field))
-
-    @property
-    def terms(self) -> dict[str, object]:
-        """The field and the limit."""
-        return {"field": self.field, "limit": self.limit}
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The field."""
-        return (self.field,)
+    bounds: ClassVar[str] = "the largest mean of one account that counts as it is"
 
     @property
     def parts(self) -> tuple[Part, ...]:
