@@ -44,10 +44,6 @@ class Declaration(NamedTuple):
         """What of it decides how events are recorded."""
         return self.fields, self.withheld, self.precision, self.retention_months
 
-    def is_within(self, other: Declaration) -> bool:
-        """Whether it allows nothing that the other one does not."""
-        return meet(self, other) == self
-
 
 def declared(policy: Policy, purpose: str) -> Declaration:
     """What ``policy`` declares of ``purpose``, every kind and every reason by its name."""
