@@ -16,7 +16,6 @@ from benchmarks.stage import Stage
 from benchmarks.workload import Batch, Source
 from consentprofile import Event, Outcome, Store
 
-EVENTS_AN_ACCOUNT: Final = 10
 BATCH: Final = 1_000
 
 WORK: Final = {
@@ -32,13 +31,8 @@ LONGEST: Final = 1.5
 def measure(stage: Stage, results: Results) -> None:
     """Kill a process at work, open its store, record one event; again and again."""
     results.title = "Recovery after a kill"
-    events, accounts = stage.size.restored, max(stage.size.restored // EVENTS_AN_ACCOUNT, 10)
-    stage.say(f"recovery: recording {events:,} events of {accounts:,} accounts")
-    ours = Ours(stage.folder, "recovery", workload.NOW)
-    ours.create(workload.CONSENTED, map(workload.account, range(accounts)))
-    with ours.open() as store:
-        for rows in Source(95).load(events, accounts, 10_000):
-            store.record_many(Batch.of(rows).events, batch_size=BATCH)
+    accounts = stage.size.restored_accounts
+    ours = stage.loaded("recovery", 95)
     random = Random(95)
     event = Batch.of([Source(96).row(workload.account(1), 0.5)]).events[0]
     for work, words in WORK.items():
@@ -49,7 +43,7 @@ def measure(stage: Stage, results: Results) -> None:
             opening, first = _kill(ours, work, accounts, random.random() * LONGEST, event)
             openings.append(opening)
             firsts.append(first)
-        title = f"{told(events)} events, killed {words}"
+        title = f"{told(stage.size.restored)} events, killed {words}"
         results.note_times(f"{title}: opening", openings, key=f"recovery.{work}")
         results.note_times(f"{title}: the first event afterwards", firsts)
     ours.remove()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from benchmarks import workload
 from benchmarks.measure import timed
@@ -12,23 +11,15 @@ from benchmarks.results import Results
 from benchmarks.sizes import told
 from benchmarks.stage import Stage
 from benchmarks.upkeep import note_waits, probed
-from benchmarks.workload import Batch, Source
 from consentprofile import KeyFile, Restored, Store
-
-EVENTS_AN_ACCOUNT: Final = 10
-BATCH: Final = 1_000
 
 
 def measure(stage: Stage, results: Results) -> None:
     """Back a store up, let a tenth of its accounts withdraw, and restore it three times."""
     results.title = "Backup and restore"
-    events, accounts = stage.size.restored, max(stage.size.restored // EVENTS_AN_ACCOUNT, 10)
-    stage.say(f"restore: recording {events:,} events of {accounts:,} accounts")
-    ours = Ours(stage.folder, "restore", workload.NOW)
-    ours.create(workload.CONSENTED, map(workload.account, range(accounts)))
+    events, accounts = stage.size.restored, stage.size.restored_accounts
+    ours = stage.loaded("restore", 90)
     with ours.open() as store:
-        for rows in Source(90).load(events, accounts, 10_000):
-            store.record_many(Batch.of(rows).events, batch_size=BATCH)
         store.upkeep.compact()
     place = stage.path("backups")
     data, keyring = place / "data", place / "keys"

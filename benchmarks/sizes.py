@@ -99,6 +99,11 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Processes started, of each kind."""
     log_lengths: tuple[int, ...] = (300, 600)
 
+    @property
+    def restored_accounts(self) -> int:
+        """Accounts of the store that is restored: ten events each."""
+        return max(self.restored // 10, 10)
+
 
 QUICK: Final = Size(
     name="quick",

@@ -70,6 +70,17 @@ class Stage:
             self._stores[name] = ours
         return self._stores[name]
 
+    def loaded(self, part: str, seed: int) -> Ours:
+        """A store for ``part`` alone, with the events that are restored in it, as recording leaves them."""
+        size = self.size
+        self.say(f"{part}: recording {size.restored:,} events of {size.restored_accounts:,} accounts")
+        ours = Ours(self.folder, part, workload.NOW)
+        ours.create(workload.CONSENTED, map(workload.account, range(size.restored_accounts)))
+        with ours.open() as store:
+            for rows in Source(seed).load(size.restored, size.restored_accounts, FILLING_BATCH):
+                store.record_many(Batch.of(rows).events, batch_size=1_000)
+        return ours
+
     def _filling(self) -> Iterator[list[workload.Row]]:
         size = self.size
         return Source(_FILLING_SEED).load(size.filled, size.accounts, FILLING_BATCH)
