@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Final, NamedTuple
 
+import msgspec
+
 from consentprofile.model.policy import EnumField, Policy, Precision, ReleaseRules
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("second", "hour", "day", "month")
@@ -106,14 +108,20 @@ def coarser(one: Precision, other: Precision) -> Precision:
 def _stricter(one: ReleaseRules | None, other: ReleaseRules | None) -> ReleaseRules | None:
     if one is None or other is None:
         return None
-    budgets = (one.epsilon_per_year, other.epsilon_per_year)
-    known = [budget for budget in budgets if budget is not None]
+    epsilon = _least(one.epsilon_per_year, other.epsilon_per_year)
     return ReleaseRules(
         min_accounts=max(one.min_accounts, other.min_accounts),
         round_to=max(one.round_to, other.round_to),
         cadence_days=max(one.cadence_days, other.cadence_days),
-        epsilon_per_year=min(known) if len(known) == len(budgets) else None,
+        epsilon_per_year=epsilon or None,
+        rho_per_year=_least(one.rho_per_year, other.rho_per_year) or msgspec.UNSET,
+        delta_per_year=_least(one.delta_per_year, other.delta_per_year) or msgspec.UNSET,
     )
+
+
+def _least(*budgets: float | msgspec.UnsetType | None) -> float:
+    """The smallest budget; 0 where one of them is not there."""
+    return min(budget or 0.0 for budget in budgets)
 
 
 def may_release(allowed: ReleaseRules | None, rules: ReleaseRules, min_accounts: int) -> bool:
@@ -126,4 +134,15 @@ def may_release(allowed: ReleaseRules | None, rules: ReleaseRules, min_accounts:
         cadence_days=rules.cadence_days,
         epsilon_per_year=None,  # the budget is that of another protection, which is charged by itself
     )
+    return _stricter(allowed, asked) == asked
+
+
+def may_spend(allowed: ReleaseRules | None, rules: ReleaseRules) -> bool:
+    """Whether differential privacy with the budget and cadence of ``rules`` is no looser than what is ``allowed``.
+
+    How many accounts stand behind a figure, and how it is rounded, are rules of the other protection.
+    """
+    if allowed is None:
+        return False
+    asked = msgspec.structs.replace(rules, min_accounts=allowed.min_accounts, round_to=allowed.round_to)
     return _stricter(allowed, asked) == asked

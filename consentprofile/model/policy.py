@@ -105,12 +105,26 @@ class Kind(Frozen, frozen=True):
 
 
 class ReleaseRules(Frozen, frozen=True):
-    """What may leave a purpose in aggregate. ``cadence_days`` lie between two periods of one specification."""
+    """What may leave a purpose in aggregate. ``cadence_days`` lie between two periods of one specification.
+
+    A budget of privacy loss is kept in epsilon or in rho, never in both; ``delta_per_year`` goes with either. Those
+    that came later are unset where they are not given, so that policies from before keep their text and their digest.
+    """
 
     min_accounts: int
     round_to: int
     cadence_days: int
     epsilon_per_year: float | None = None
+    rho_per_year: float | msgspec.UnsetType = msgspec.UNSET
+    delta_per_year: float | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def budget(self) -> tuple[str, float, float] | None:
+        """``epsilon`` or ``rho``, how much of it a year, and how much delta; None where nothing may be spent."""
+        delta = self.delta_per_year or 0.0
+        if self.rho_per_year is not msgspec.UNSET:
+            return "rho", self.rho_per_year, delta
+        return None if self.epsilon_per_year is None else ("epsilon", self.epsilon_per_year, delta)
 
 
 class Collected(Frozen, frozen=True):

@@ -14,6 +14,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, cast
 
+import msgspec
+
 from consentprofile.errors import Fault, InvalidPolicy
 from consentprofile.model.policy import (
     ANY,
@@ -47,6 +49,7 @@ DEFAULT_GRACE_DAYS: Final = 7
 PRECISIONS: Final = ("second", "hour", "day", "month")
 
 _LARGEST: Final = 1_000_000
+_LARGEST_DELTA: Final = 0.001
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -267,14 +270,31 @@ def _release(table: Reader) -> ReleaseRules | None:
         "min_accounts", "the fewest accounts behind a number", minimum=FEWEST_ACCOUNTS, maximum=_LARGEST
     )
     step = release.integer("round_to", "what numbers are rounded to", minimum=1, maximum=_LARGEST)
+    epsilon = release.number("epsilon_per_year", "the privacy budget of a year", optional=True)
+    rho, delta = _rho_and_delta(release)
     rules = ReleaseRules(
         min_accounts=fewest or 0,
         round_to=step or 0,
         cadence_days=release.days("cadence") or 0,
-        epsilon_per_year=release.number("epsilon_per_year", "the privacy budget of a year", optional=True),
+        epsilon_per_year=epsilon,
+        rho_per_year=rho or msgspec.UNSET,
+        delta_per_year=delta or msgspec.UNSET,
     )
     release.done()
     return rules
+
+
+def _rho_and_delta(release: Reader) -> tuple[float | None, float | None]:
+    """The rest of a privacy budget: kept in rho instead of epsilon, and its delta."""
+    rho = release.number("rho_per_year", "the privacy budget of a year, in zCDP", optional=True)
+    delta = release.number("delta_per_year", "how much of a year's releases may fail their guarantee", optional=True)
+    if release.has("rho_per_year") and release.has("epsilon_per_year"):
+        release.fault("rho_per_year", "is given beside epsilon_per_year; a budget is kept in one of them")
+    if release.has("delta_per_year") and not (release.has("rho_per_year") or release.has("epsilon_per_year")):
+        release.fault("delta_per_year", "belongs to a budget; expected epsilon_per_year or rho_per_year beside it")
+    if delta is not None and delta > _LARGEST_DELTA:
+        release.fault("delta_per_year", f"expected at most {_LARGEST_DELTA}")
+    return rho, delta
 
 
 def _suppressions(top: Reader, purposes: Collection[str]) -> tuple[Suppression, ...]:

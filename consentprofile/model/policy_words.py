@@ -234,10 +234,11 @@ def _leaves(rules: ReleaseRules | None) -> Iterator[str]:
         return
     rounded = f", and rounded to a multiple of {_number(rules.round_to)}" if rules.round_to > 1 else ""
     yield f"Every number that we publish is about at least {_number(rules.min_accounts)} customers{rounded}."
-    if rules.epsilon_per_year is not None:
+    if rules.budget is not None:
+        currency, amount, delta = rules.budget
         yield (
             "Where random noise protects the numbers instead, what they can reveal about any one customer is limited "
-            f"by a privacy budget of epsilon {rules.epsilon_per_year:.12g} a year."
+            f"by a privacy budget of {currency} {amount:.12g}{f' and delta {delta:.12g}' if delta else ''} a year."
         )
     yield f"The same question gets a new answer at most once {_every(rules.cadence_days)}."
     yield "What a single customer did never leaves."

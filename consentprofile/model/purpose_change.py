@@ -162,7 +162,11 @@ def _release(at: _At, old: ReleaseRules | None, new: ReleaseRules | None) -> Ite
             yield at.changed(
                 f"release.{element}", f"{counted(after, unit)} instead of {before:,}", wider=after < before
             )
-    budgets = [0.0 if rules.epsilon_per_year is None else rules.epsilon_per_year for rules in (old, new)]
-    if budgets[0] != budgets[1]:
-        words = f"a privacy budget of {budgets[1]:.12g} a year instead of {budgets[0]:.12g}"
-        yield at.changed("release.epsilon_per_year", words, wider=budgets[1] > budgets[0])
+    for element, what, had, has in (
+        ("epsilon_per_year", "a privacy budget of", old.epsilon_per_year, new.epsilon_per_year),
+        ("rho_per_year", "a privacy budget of rho", old.rho_per_year, new.rho_per_year),
+        ("delta_per_year", "a delta of", old.delta_per_year, new.delta_per_year),
+    ):
+        once, now = had or 0.0, has or 0.0
+        if once != now:
+            yield at.changed(f"release.{element}", f"{what} {now:.12g} a year instead of {once:.12g}", wider=now > once)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from hypothesis import strategies as st
 
 from consentprofile.model.policy import (
@@ -45,6 +46,8 @@ release_rules = st.builds(
     round_to=st.sampled_from([1, 5]),
     cadence_days=st.sampled_from([7, 30]),
     epsilon_per_year=st.sampled_from([None, 1.0, 2.0]),
+    rho_per_year=st.sampled_from([msgspec.UNSET, 0.5]),
+    delta_per_year=st.sampled_from([msgspec.UNSET, 1e-7, 1e-6]),
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consentprofile.model.change import NARROWING, WIDENING
-from consentprofile.model.declaration import Declaration, declared, may_release, meet
+from consentprofile.model.declaration import Declaration, declared, may_release, may_spend, meet
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.model.policy_change import compare
 from consentprofile.model.policy_history import PolicyHistory
@@ -84,3 +85,20 @@ def test_whoever_consented_to_stricter_releases_is_in_none_that_is_looser() -> N
     assert not may_release(rules(), rules(round_to=1), 10)
     assert not may_release(rules(), rules(cadence_days=1), 10)
     assert not may_release(None, rules(), 10)
+
+
+def test_whoever_consented_to_a_smaller_budget_is_in_no_release_under_a_larger_one() -> None:
+    """Minimum and rounding are of the other protection; a budget in another currency is another budget."""
+    epsilon = msgspec.structs.replace(rules(), epsilon_per_year=1.0)
+    larger = msgspec.structs.replace(rules(), epsilon_per_year=2.0)
+    delta = msgspec.structs.replace(epsilon, delta_per_year=1e-6)
+    rho = msgspec.structs.replace(rules(), rho_per_year=1.0)
+    assert may_spend(epsilon, epsilon)
+    assert may_spend(larger, epsilon)
+    assert may_spend(delta, epsilon)
+    assert may_spend(epsilon, msgspec.structs.replace(epsilon, min_accounts=3, round_to=1))
+    assert not may_spend(epsilon, larger)
+    assert not may_spend(epsilon, delta)
+    assert not may_spend(epsilon, rho)
+    assert not may_spend(epsilon, msgspec.structs.replace(epsilon, cadence_days=1))
+    assert not may_spend(None, epsilon)

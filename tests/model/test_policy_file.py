@@ -147,3 +147,16 @@ collect = { login = [] }
     )
     assert (policy.roles, policy.field_list, policy.suppression_list) == ((), (), ())
     assert policy.purposes["p"].collected("login") == ()
+
+
+def test_a_budget_is_kept_in_rho_and_a_policy_without_one_keeps_its_text() -> None:
+    """What came later is no part of a policy that does not use it: its digest, which stores keep, stays as it was."""
+    text = edited("epsilon_per_year = 2.0", "rho_per_year = 0.1, delta_per_year = 1e-6")
+    rho = read_policy(text, "policy.toml")
+    rules = rho.purposes["analytics"].release
+    assert rules is not None
+    assert rules.budget == ("rho", 0.1, 1e-6)
+    assert Policy.from_text(rho.text) == rho
+    before = read_policy(EXAMPLE, "policy.toml")
+    assert b"rho_per_year" not in before.text
+    assert b"delta_per_year" not in before.text

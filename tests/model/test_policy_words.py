@@ -8,7 +8,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from consentprofile.model.policy import AmountField, Collected, Kind, Policy, Purpose, Sensitive, TokenField
+from consentprofile.model.policy import (
+    AmountField,
+    Collected,
+    Kind,
+    Policy,
+    Purpose,
+    ReleaseRules,
+    Sensitive,
+    TokenField,
+)
 from consentprofile.model.policy_file import read_policy
 from consentprofile.model.policy_words import in_words
 
@@ -85,6 +94,14 @@ def test_every_paragraph_and_item_ends_as_a_sentence_does() -> None:
         ({"precision": "hour"}, "only the day and the hour are kept"),
         ({"precision": "month"}, "only the month is kept"),
         ({"release": None}, "in numbers about many.** Nothing."),
+        (
+            {
+                "release": ReleaseRules(
+                    min_accounts=10, round_to=5, cadence_days=7, rho_per_year=0.1, delta_per_year=1e-6
+                )
+            },
+            "a privacy budget of rho 0.1 and delta 1e-06 a year",
+        ),
         ({"collect": (Collected(kind="*", fields=()),)}, "Of every kind of event: only that it happened, and when."),
     ],
     ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
