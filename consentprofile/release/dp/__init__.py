@@ -1,0 +1,1 @@
+"""Differential privacy: noise that hides whether any one account is there, and the budget that it is paid from."""
