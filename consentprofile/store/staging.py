@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from consentprofile.errors import ConsentProfileError, StoreBusy, StoreFault, UnreadableInput
+from consentprofile.errors import StoreBusy, StoreFault, UnreadableInput
 from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.faults import typed
 from consentprofile.store.files import connect, require_format
@@ -30,6 +30,9 @@ _ADD: Final = (
 _ADD_POLICIES: Final = (
     "INSERT INTO policy SELECT * FROM live.policy WHERE number > (SELECT max(number) FROM main.policy)"
 )
+_HINDRANCES: Final = ("FULL", "BUSY", "NOMEM", "READONLY", "CANTOPEN", "PERM", "IOERR")
+_UNREADABLE: Final = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
+"""Of the last of these: what tells that a file cannot be read, and not that something is in the way of writing."""
 
 
 class Staging:
@@ -113,6 +116,8 @@ class Staging:
 
         The log with its heads, the actor book and the releases take the place of those of the backup; evidence, ids
         and trails that it does not have are added. Only events stay as the backup has them. Whether that was done.
+
+        Raises :class:`StoreFault` where something is in the way of it, which says nothing of the record.
         """
         live = self._directory / DATA
         if not live.is_file():
@@ -135,8 +140,11 @@ class Staging:
                 data.execute("COMMIT")
         except sqlite3.ProgrammingError:
             raise
-        except (sqlite3.DatabaseError, ConsentProfileError):
-            return False  # what was begun is undone with the connection
+        except sqlite3.DatabaseError as error:  # what was begun is undone with the connection
+            name = str(getattr(error, "sqlite_errorname", ""))
+            if name not in _UNREADABLE and name.removeprefix("SQLITE_").split("_")[0] in _HINDRANCES:
+                raise typed(error) from None
+            return False
         self._observe("record kept")
         return True
 

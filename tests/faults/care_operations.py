@@ -29,7 +29,7 @@ def _since_yesterday(store: cp.Store, model: Model, clock: SetClock) -> None:
 
 def _restore(stage: Stage) -> None:
     data = stage.path.parent.parent / YESTERDAY
-    cp.Store.restore(stage.path, key=stage.key, data=data, clock=stage.clock)
+    cp.Store.restore(stage.leave(), key=stage.key, data=data, clock=stage.clock)
 
 
 def _lost(model: Model) -> None:
@@ -49,5 +49,6 @@ CARE: Final = (
         _restore,
         (all_of(a_leaf("restored", "officer"), _lost),),
         prepare=_since_yesterday,
+        renews=True,
     ),
 )

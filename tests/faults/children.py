@@ -79,6 +79,18 @@ class Stage:
                 self._store = cp.Store.open(self.path, key=self.key, clock=self.clock, durability=self.durability)
         return self._store
 
+    def leave(self) -> Path:
+        """Close the store, where it is open, for what needs it alone; where it lies."""
+        with self._unwatched():
+            self.close()
+        return self.path
+
+    def come_back(self, opening: Callable[[Path], cp.Store]) -> cp.Store:
+        """Open the store anew, after something that it had to be left for, or that has renewed it."""
+        self.leave()
+        self._store = opening(self.path)
+        return self._store
+
     def hand_out(self, head: bytes) -> None:
         """Give a signed head of the log to somebody outside."""
         with self._unwatched():

@@ -64,7 +64,7 @@ class Operation:
     findings: frozenset[str] = frozenset()
     """What a check may find until the last step is done."""
     renews: bool = False
-    """Whether somebody who has the store open may be told to open it again."""
+    """Whether somebody who has the store open may be told to open it again, or to close it first."""
     go_on: Callable[[cp.Store], object] = lambda store: None
     """What is done to carry on what was left unfinished; those who open a store of ours anew do it by themselves."""
 

@@ -92,8 +92,7 @@ def fail(scene: Scene, pictures: list[Picture], disk: Disk, number: int, watched
     watched.watcher = None
     assert told or done == len(operation.changes)
     if operation.renews:
-        stage.close()
-        store = stage.store
+        store = stage.come_back(scene.open)
     operation.go_on(store)
     reached = done + judge(store, pictures[done : done + 2], tolerated=operation.findings)
     assert pictures[reached].accounts == pictures[done].accounts or not misleads(told), told
