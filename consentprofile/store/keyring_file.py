@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from consentprofile.errors import CorruptRecord, StoreFault
+from consentprofile.errors import CorruptRecord
 from consentprofile.store.copying import reading_connection
-from consentprofile.store.files import KEYS, connect, require_format
+from consentprofile.store.files import APPLICATION_ID, KEYS, connect, require_format
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.locks import GATE, GATE_TURN, FileLock
 
@@ -39,16 +39,18 @@ class KeyringFile:
 def state_of_keyring(path: Path) -> tuple[bytes, int] | None:
     """The store id in a keyring file, and how many transactions have changed it; None for one that is not whole.
 
-    Whether the keys in it open is not asked.
+    Whether the keys in it open is not asked. Raises :class:`StoreFault` where the file cannot be read now.
     """
     if not path.is_file():
         return None
     try:
         with reading_connection(path) as connection:
+            if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+                return None  # it was emptied, or is something else
             require_format(connection, KEYS)
             if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
                 return None
             keyring = Keyring(connection)
             return keyring.identity()[0], keyring.changes()
-    except (CorruptRecord, StoreFault):
+    except CorruptRecord:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from consentprofile.errors import StoreBusy, StoreFault, UnreadableInput
+from consentprofile.errors import CorruptRecord, StoreBusy, StoreFault, UnreadableInput
 from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.faults import typed
 from consentprofile.store.files import connect, require_format
@@ -66,6 +66,7 @@ class Staging:
                 if (self._directory / name).is_symlink():
                     raise StoreFault(f"{name} is a symbolic link; a restore replaces files, not links")
             settle(self._directory, self._observe)
+            self._roll_back()
             self._begin()
         except BaseException:
             self._leave()
@@ -78,6 +79,15 @@ class Staging:
                 settle(self._directory)
         finally:
             self._leave()
+
+    def _roll_back(self) -> None:
+        """Undo what a crash has left half written in the keyring in place: who only reads it cannot, and would fail."""
+        if (self._directory / KEYS).is_file() and (self._directory / (KEYS + "-journal")).exists():
+            with suppress(CorruptRecord), closing(connect(self._directory / KEYS, wait=self._wait)) as keys:
+                try:
+                    keys.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                except sqlite3.DatabaseError as error:
+                    raise typed(error) from None
 
     def _begin(self) -> None:
         try:
@@ -98,11 +108,11 @@ class Staging:
         Raises :class:`UnreadableInput` for what is not one, :class:`CorruptRecord` for one that is damaged.
         """
         target = self.path / name
-        target.unlink(missing_ok=True)
         found = self._directory / name if source is None else source
         if not found.is_file():
             raise UnreadableInput(f"there is no file to restore {name} from")
         try:
+            target.unlink(missing_ok=True)
             os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise StoreFault(f"there is no place to restore in: {error.strerror}") from None

@@ -30,6 +30,7 @@ from consentprofile.errors import (
     ConsentProfileError,
     InputError,
     RestoreRefused,
+    StoreFault,
     UnreadableInput,
     WrongKey,
 )
@@ -230,7 +231,14 @@ def _open(path: Path, key: KeyProvider, clock: Clock, wait: float) -> Session:
 
 
 def _require_newer(live: Path, copy: Path) -> None:
-    mine, theirs = state_of_keyring(live), state_of_keyring(copy)
+    theirs = state_of_keyring(copy)
+    try:
+        mine = state_of_keyring(live)
+    except StoreFault as error:
+        raise RestoreRefused(
+            f"the keyring in place may be newer than this copy, and cannot be asked: {error}; put that right, or move "
+            "keys.db away first if you mean it"
+        ) from None
     if mine is not None and theirs is not None and mine[0] == theirs[0] and mine[1] > theirs[1]:
         raise RestoreRefused(
             f"the keyring in place is whole, and {mine[1] - theirs[1]} changes newer than this copy, which would undo "

@@ -15,6 +15,8 @@ import consentprofile as cp
 from consentprofile.crypto import randomness
 from consentprofile.store.names import PART, WHOLE
 from consentprofile.usecases.restore import Restored, Sources, restore
+from tests.faults.children import Counters, child, killer
+from tests.faults.interposed import Interposed
 from tests.support.people import ADA, BOB, agree, login, look, seen, sound
 from tests.support.stores import SetClock, StoreFactory
 
@@ -199,3 +201,39 @@ def recorded_with_one_nonce(yesterday: Yesterday, path: Path, number: int) -> by
         rows = data.execute("SELECT slot, arrival, sealed FROM block ORDER BY slot, arrival")
         added = [bytes(row) for slot, arrival, row in rows if (slot, arrival) not in before]
     return added[0]
+
+
+def test_a_keyring_that_a_crash_left_half_written_is_put_right_first_and_counts_as_whole(stores: StoreFactory) -> None:
+    """And the data is lost by that accident: nobody can open the store, and SQLite rolls nothing back for readers.
+
+    Its consents stand after a restore of the data, and no older keyring takes its place.
+    """
+    yesterday, number = Yesterday(stores), 0
+    path = yesterday.path
+    while not _is_half_written(yesterday.path / "keys.db-journal"):
+        number += 1
+        yesterday.path = stores.directory / f"half-written-{number}"
+        shutil.copytree(path, yesterday.path)
+        assert child(lambda watched, counters: _withdraw(yesterday, watched, counters, number)).killed  # noqa: B023
+    for file in yesterday.path.glob("data.db*"):
+        file.unlink()
+    with pytest.raises(cp.RestoreRefused, match="changes newer"):
+        yesterday.restore(lambda _: None, keyring=True)
+    yesterday.restore(lambda _: None)
+    with stores.open(yesterday.path) as store:
+        assert (seen(store, ADA), seen(store, BOB)) == (None, 1)
+        assert store.consents(BOB)["analytics"].state == "given"
+        assert not store.check().findings
+
+
+def _withdraw(yesterday: Yesterday, watched: Interposed, counters: Counters, last: int) -> None:
+    """Withdraw, killed instead of call number ``last``."""
+    with yesterday.stores.open(yesterday.path) as store:
+        watched.watcher = killer(counters, last)
+        store.withdraw_consent(BOB, ["support"])
+        watched.watcher = None
+
+
+def _is_half_written(journal: Path) -> bool:
+    """Whether a rollback journal tells of pages that were overwritten already: its header counts them."""
+    return journal.exists() and int.from_bytes(journal.read_bytes()[8:12], "big") > 0
