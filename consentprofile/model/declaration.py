@@ -116,6 +116,7 @@ def _stricter(one: ReleaseRules | None, other: ReleaseRules | None) -> ReleaseRu
         epsilon_per_year=epsilon or None,
         rho_per_year=_least(one.rho_per_year, other.rho_per_year) or msgspec.UNSET,
         delta_per_year=_least(one.delta_per_year, other.delta_per_year) or msgspec.UNSET,
+        approval=True if one.asks_approval or other.asks_approval else msgspec.UNSET,
     )
 
 
@@ -133,6 +134,7 @@ def may_release(allowed: ReleaseRules | None, rules: ReleaseRules, min_accounts:
         round_to=rules.round_to,
         cadence_days=rules.cadence_days,
         epsilon_per_year=None,  # the budget is that of another protection, which is charged by itself
+        approval=rules.approval,
     )
     return _stricter(allowed, asked) == asked
 

@@ -107,8 +107,9 @@ class Kind(Frozen, frozen=True):
 class ReleaseRules(Frozen, frozen=True):
     """What may leave a purpose in aggregate. ``cadence_days`` lie between two periods of one specification.
 
-    A budget of privacy loss is kept in epsilon or in rho, never in both; ``delta_per_year`` goes with either. Those
-    that came later are unset where they are not given, so that policies from before keep their text and their digest.
+    A budget of privacy loss is kept in epsilon or in rho, never in both; ``delta_per_year`` goes with either. Where an
+    officer has to approve a release first, ``approval`` is true; it is never false. Those that came later are unset where
+    they are not given, so that policies from before keep their text and their digest.
     """
 
     min_accounts: int
@@ -117,6 +118,7 @@ class ReleaseRules(Frozen, frozen=True):
     epsilon_per_year: float | None = None
     rho_per_year: float | msgspec.UnsetType = msgspec.UNSET
     delta_per_year: float | msgspec.UnsetType = msgspec.UNSET
+    approval: bool | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def budget(self) -> tuple[str, float, float] | None:
@@ -125,6 +127,11 @@ class ReleaseRules(Frozen, frozen=True):
         if self.rho_per_year is not msgspec.UNSET:
             return "rho", self.rho_per_year, delta
         return None if self.epsilon_per_year is None else ("epsilon", self.epsilon_per_year, delta)
+
+    @property
+    def asks_approval(self) -> bool:
+        """Whether an officer has to approve a release first."""
+        return self.approval is True
 
 
 class Collected(Frozen, frozen=True):

@@ -279,6 +279,7 @@ def _release(table: Reader) -> ReleaseRules | None:
         epsilon_per_year=epsilon,
         rho_per_year=rho or msgspec.UNSET,
         delta_per_year=delta or msgspec.UNSET,
+        approval=release.boolean("approval", "whether an officer approves each release first") or msgspec.UNSET,
     )
     release.done()
     return rules

@@ -241,6 +241,8 @@ def _leaves(rules: ReleaseRules | None) -> Iterator[str]:
             f"by a privacy budget of {currency} {amount:.12g}{f' and delta {delta:.12g}' if delta else ''} a year."
         )
     yield f"The same question gets a new answer at most once {_every(rules.cadence_days)}."
+    if rules.asks_approval:
+        yield "Our privacy officer approves each question before its numbers leave, and is not the one who asks it."
     yield "What a single customer did never leaves."
 
 

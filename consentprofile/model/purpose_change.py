@@ -170,3 +170,6 @@ def _release(at: _At, old: ReleaseRules | None, new: ReleaseRules | None) -> Ite
         once, now = had or 0.0, has or 0.0
         if once != now:
             yield at.changed(f"release.{element}", f"{what} {now:.12g} a year instead of {once:.12g}", wider=now > once)
+    if old.asks_approval != new.asks_approval:
+        words = f"releases {'need' if new.asks_approval else 'do not need'} the approval of an officer"
+        yield at.changed("release.approval", words, wider=old.asks_approval)

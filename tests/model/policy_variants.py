@@ -48,6 +48,7 @@ release_rules = st.builds(
     epsilon_per_year=st.sampled_from([None, 1.0, 2.0]),
     rho_per_year=st.sampled_from([msgspec.UNSET, 0.5]),
     delta_per_year=st.sampled_from([msgspec.UNSET, 1e-7, 1e-6]),
+    approval=st.sampled_from([True, msgspec.UNSET]),
 )
 
 

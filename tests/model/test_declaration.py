@@ -73,8 +73,13 @@ def test_what_holds_for_an_old_consent_shrinks_with_every_policy(one: Policy, tw
     )
 
 
-def rules(min_accounts: int = 10, round_to: int = 5, cadence_days: int = 7) -> ReleaseRules:
-    return ReleaseRules(min_accounts=min_accounts, round_to=round_to, cadence_days=cadence_days)
+def rules(min_accounts: int = 10, round_to: int = 5, cadence_days: int = 7, *, approval: bool = False) -> ReleaseRules:
+    return ReleaseRules(
+        min_accounts=min_accounts,
+        round_to=round_to,
+        cadence_days=cadence_days,
+        approval=approval or msgspec.UNSET,
+    )
 
 
 def test_whoever_consented_to_stricter_releases_is_in_none_that_is_looser() -> None:
@@ -85,6 +90,9 @@ def test_whoever_consented_to_stricter_releases_is_in_none_that_is_looser() -> N
     assert not may_release(rules(), rules(round_to=1), 10)
     assert not may_release(rules(), rules(cadence_days=1), 10)
     assert not may_release(None, rules(), 10)
+    assert may_release(rules(), rules(approval=True), 10)
+    assert may_release(rules(approval=True), rules(approval=True), 10)
+    assert not may_release(rules(approval=True), rules(), 10)
 
 
 def test_whoever_consented_to_a_smaller_budget_is_in_no_release_under_a_larger_one() -> None:

@@ -115,6 +115,8 @@ EDITS: Final = (
          "purposes.analytics.release.rho_per_year"),
     Edit("ReleaseRules.delta_per_year", "epsilon_per_year = 2.0", "epsilon_per_year = 2.0, delta_per_year = 1e-6",
          WIDENING, "purposes.analytics.release.delta_per_year"),
+    Edit("ReleaseRules.approval", 'cadence = "7 days"', 'cadence = "7 days", approval = true', NARROWING,
+         "purposes.analytics.release.approval"),
     Edit("Purpose.gpc_objects", "gpc_objects = true", "gpc_objects = false", WIDENING,
          "purposes.marketing.gpc_objects"),
     Edit("Purpose.grace_days", 'lifetime = "730 days"', 'lifetime = "730 days"\ngrace = "8 days"', WIDENING,

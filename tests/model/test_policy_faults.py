@@ -216,6 +216,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "at most 0.001",
     ),
     "release misspelt": ("round_to = 5", "round_to = 5, delta = 1", "purposes.analytics.release.delta", "is not known"),
+    "approval by name": (
+        '"7 days" }',
+        '"7 days", approval = "officer" }',
+        "purposes.analytics.release.approval",
+        "true or false",
+    ),
     "gpc in words": ("gpc_objects = true", 'gpc_objects = "yes"', "purposes.marketing.gpc_objects", "true or false"),
     "suppression of no purpose": ('= ["marketing"]', "= []", "suppression.do-not-contact", "a list of purposes"),
     "suppression of an unknown purpose": (

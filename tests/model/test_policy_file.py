@@ -25,6 +25,23 @@ from tests.model.normative_policy import EVERY_TYPE, EXAMPLE, edited
 ROOT = Path(__file__).resolve().parents[2]
 
 
+ASKING = ('cadence = "7 days"', 'cadence = "7 days", approval = true')
+NOT_ASKING = ('cadence = "7 days"', 'cadence = "7 days", approval = false')
+
+
+def test_a_policy_that_asks_for_no_approval_is_the_one_from_before_there_was_such_a_rule() -> None:
+    plain = read_policy(EXAMPLE, "policy.toml")
+    assert b"approval" not in plain.text
+    assert read_policy(edited(*NOT_ASKING), "policy.toml").digest == plain.digest
+    asking = read_policy(edited(*ASKING), "policy.toml")
+    assert asking.digest != plain.digest
+    assert Policy.from_text(asking.text) == asking
+    for policy, asks in ((plain, False), (asking, True)):
+        rules = policy.purposes["analytics"].release
+        assert rules is not None
+        assert rules.asks_approval is asks
+
+
 def test_the_normative_example_is_accepted_verbatim_and_means_what_it_says() -> None:
     policy = read_policy(EXAMPLE, "policy.toml")
     assert policy.time_zone == "UTC"

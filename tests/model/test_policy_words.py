@@ -120,6 +120,14 @@ def test_release_rules_read_right_without_rounding_and_without_a_budget() -> Non
     assert "rounded" not in words
 
 
+def test_an_approval_is_told_where_it_is_asked_for_and_nowhere_else() -> None:
+    rules = SHOP.purposes["analytics"].release
+    assert rules is not None
+    told = "Our privacy officer approves each question before its numbers leave, and is not the one who asks it."
+    assert told in changed("analytics", release=msgspec.structs.replace(rules, approval=True))
+    assert "approve" not in changed("analytics")
+
+
 def test_a_star_that_no_kind_is_left_for_is_not_spoken_of() -> None:
     named = tuple(Collected(kind=kind.name, fields=("channel",)) for kind in SHOP.kind_list)
     words = changed("support", collect=(*named, Collected(kind="*", fields=("channel",))))
