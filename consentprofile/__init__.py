@@ -62,6 +62,7 @@ from consentprofile.release.figures import Figures, read_figures
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases.access import Held
+from consentprofile.usecases.approval import ReleaseApproval
 from consentprofile.usecases.audit import LogEntry
 from consentprofile.usecases.capabilities import IssuedCapability
 from consentprofile.usecases.certificates import IssuedCertificate
@@ -162,6 +163,7 @@ __all__ = [
     "QuarantinedRecord",
     "RecoveredKey",
     "Release",
+    "ReleaseApproval",
     "ReleaseError",
     "ReleasePlan",
     "ReleaseRefused",

@@ -15,6 +15,7 @@ from consentprofile.release.figures import Figures
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.releasing import Releasing
 from consentprofile.usecases import release as releases
+from consentprofile.usecases.approval import ReleaseApproval
 from consentprofile.usecases.released import Released
 
 
@@ -29,12 +30,13 @@ class AsyncReleasing:
         out: PathLike,
         *,
         also: Sequence[Also] | None = (),
+        actor: str = "officer:unnamed",
         progress: releases.Progress | None = None,
     ) -> releases.Release:
         """As :meth:`Store.release`."""
         call = Call()
         told = call.telling(progress)
-        return await call.run(lambda: self._store.release(spec, out, also=also, progress=told))
+        return await call.run(lambda: self._store.release(spec, out, also=also, actor=actor, progress=told))
 
     async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
         """As :meth:`Store.plan_release`."""
@@ -45,6 +47,20 @@ class AsyncReleasing:
     async def released(self) -> tuple[Released, ...]:
         """As :meth:`Store.released`."""
         return await run(self._store.released)
+
+    async def approve_release(
+        self, spec: PathLike, *, actor: str, reason: str | None = None, digest: str | None = None
+    ) -> ReleaseApproval:
+        """As :meth:`Store.approve_release`."""
+        return await run(lambda: self._store.approve_release(spec, actor=actor, reason=reason, digest=digest))
+
+    async def disapprove_release(self, number: int, *, actor: str, reason: str | None = None) -> ReleaseApproval:
+        """As :meth:`Store.disapprove_release`."""
+        return await run(lambda: self._store.disapprove_release(number, actor=actor, reason=reason))
+
+    async def approvals(self, *, actor: str = "officer:unnamed") -> tuple[ReleaseApproval, ...]:
+        """As :meth:`Store.approvals`."""
+        return await run(lambda: self._store.approvals(actor=actor))
 
     async def figures(self, number: int) -> Figures:
         """As :meth:`Store.figures`."""

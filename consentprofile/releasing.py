@@ -9,8 +9,9 @@ from consentprofile.consenting import Consenting, PathLike
 from consentprofile.release.derived import Also
 from consentprofile.release.figures import Figures
 from consentprofile.release.plan import ReleasePlan
+from consentprofile.usecases import approval, released
 from consentprofile.usecases import release as releases
-from consentprofile.usecases import released
+from consentprofile.usecases.approval import ReleaseApproval
 from consentprofile.usecases.declared_files import read_declared
 from consentprofile.usecases.released import Released
 
@@ -24,17 +25,22 @@ class Releasing(Consenting):
         out: PathLike,
         *,
         also: Sequence[Also] | None = (),
+        actor: str = "officer:unnamed",
         progress: releases.Progress | None = None,
     ) -> releases.Release:
         """Release the aggregate that the specification file asks for, into the folder ``out``.
 
         What was answered before is answered with the same bytes. ``also`` asks for ``"parquet"`` and ``"pictures"``
-        beside it, made from these bytes; None is for whatever the installed extras can. Raises :class:`InvalidSpec`,
+        beside it, made from these bytes; None is for whatever the installed extras can. ``actor`` is who asks: where
+        the policy asks for an approval, another one than the officer who gave it. Raises :class:`InvalidSpec`,
         :class:`ReleaseRefused`, :class:`UnsupportedEnvironment` where an extra is missing.
         """
         path = Path(spec)
         text = read_declared(path, "release specification")
-        return self._signed(releases.release(self._session, text, path.name, Path(out), also=also, progress=progress))
+        released = releases.release(
+            self._session, text, path.name, Path(out), also=also, actor=actor, progress=progress
+        )
+        return self._signed(released)
 
     def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
         """What that release would be and cost, never its figures."""
@@ -42,11 +48,41 @@ class Releasing(Consenting):
         return releases.plan(self._session, read_declared(path, "release specification"), path.name, progress=progress)
 
     def released(self) -> tuple[Released, ...]:
-        """Every release that the ledger knows, oldest first: what was asked, without figures.
+        """Every release that the ledger knows, oldest first: what was asked, when, by which role, without figures.
 
-        The whole ledger is opened for it.
+        The whole ledger is opened for it, and the log skimmed.
         """
         return released.released(self._session)
+
+    def approve_release(
+        self, spec: PathLike, *, actor: str, reason: str | None = None, digest: str | None = None
+    ) -> ReleaseApproval:
+        """Approve, as an officer, that exactly what the specification file asks for is released once, by somebody else.
+
+        For policies that ask for it. It holds under the policy in force, until it is used or taken back; who has
+        approved it already has, and nothing is written. ``actor`` is ``officer:name``; ``reason`` is kept, sealed.
+        ``digest``, as :meth:`plan_release` tells it, makes sure that what was looked at is what is approved. Raises
+        :class:`ReleaseRefused` where nothing is to be approved or the release would be refused for its period,
+        :class:`RoleNotAllowed`, :class:`InvalidActor`, :class:`InvalidSpec`, :class:`InputError`, :class:`BrokenLog`.
+        """
+        path = Path(spec)
+        text = read_declared(path, "release specification")
+        return self._signed(approval.approve(self._session, text, path.name, actor=actor, reason=reason, digest=digest))
+
+    def disapprove_release(self, number: int, *, actor: str, reason: str | None = None) -> ReleaseApproval:
+        """Take back, as an officer, every approval of what was approved under this number; the one that had it.
+
+        Raises :class:`InputError` where no approval stands under it, :class:`RoleNotAllowed`, :class:`InvalidActor`,
+        :class:`BrokenLog`.
+        """
+        return self._signed(approval.disapprove(self._session, number, actor=actor, reason=reason))
+
+    def approvals(self, *, actor: str = "officer:unnamed") -> tuple[ReleaseApproval, ...]:
+        """The approvals that stand and were not used yet, oldest first.
+
+        They name who gave them: where there are any, the look has its leaf and its entry in the actor book.
+        """
+        return approval.standing(self._session, actor=actor)
 
     def figures(self, number: int) -> Figures:
         """The figures of the release with this number, as it was answered; reading them has its leaf.

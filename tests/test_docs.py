@@ -201,6 +201,9 @@ def test_every_operation_of_the_log_is_documented_and_no_other() -> None:
     assert list(operations()) == [operation.value for operation in Operation]
 
 
+APPROVED: Final = ('cadence = "7 days" }', 'cadence = "7 days", approval = true }')
+"""The edit of the policy that makes releases need an approval."""
+
 OF_RESTORES: Final = {"restored", "key-gone", "key-found", "lineage-begun"}
 """What no open store does by itself; tests/usecases/test_restore.py has them."""
 
@@ -212,7 +215,7 @@ FACTS: Final = {"key-id": "key id", "reference": "reference", "commitment": "com
 
 def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     """Everything is done once; each leaf's facts, purpose and entry of the actor book are compared with the table."""
-    scene = Scene(tmp_path)
+    scene = Scene(tmp_path, edited(APPROVED))
     store = scene.store
     (tmp_path / "spec.toml").write_text(
         'format = 1\nname = "r"\npurpose = "planning"\nmeasure = "reach"\nfrom = 2024-02-01\nuntil = 2024-03-01\n'
@@ -230,7 +233,11 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     store.lift_suppression(ACCOUNT, "deceased")
     store.access(ACCOUNT)
     store.plan_release(tmp_path / "spec.toml")
-    store.release(tmp_path / "spec.toml", tmp_path / "out")
+    store.disapprove_release(
+        store.approve_release(tmp_path / "spec.toml", actor="officer:ada").number, actor="officer:ada"
+    )
+    store.approve_release(tmp_path / "spec.toml", actor="officer:ada")
+    store.release(tmp_path / "spec.toml", tmp_path / "out", actor="officer:bob")
     store.release(tmp_path / "spec.toml", tmp_path / "out")
     store.back_up_keyring(tmp_path / "keys.backup")
     store.issue_capability(tmp_path / "support.cap", "support", "support-agent")
@@ -249,7 +256,7 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     scene.clock.move(days=200)
     assert store.upkeep.run_retention(attended=True).resealed == 1
     store.record(event(at=scene.clock.now, rating=3))
-    store.apply_policy(read_policy(edited(FEWER), os.devnull), key=cp.KeyFile(tmp_path / "new.key"))
+    store.apply_policy(read_policy(edited(APPROVED, FEWER), os.devnull), key=cp.KeyFile(tmp_path / "new.key"))
     assert store.upkeep.run_retention(attended=True).narrowed == 1
     store.upkeep.expire_consents(attended=True)
     store.erase(ACCOUNT, reference="request 1")

@@ -169,17 +169,17 @@ class Output:
         for wrapped in textwrap.wrap(_plain(text), WIDTH, break_long_words=False, break_on_hyphens=False):
             sys.stderr.write(wrapped + "\n")
 
-    def confirm(self, question: str, *, yes: bool) -> bool:
+    def confirm(self, question: str, *, yes: bool, why: str = "this cannot be undone") -> bool:
         """Whether to go on with what cannot be undone. Without a terminal only ``--yes`` says so."""
         if yes:
             return True
-        self.require_terminal()
+        self.require_terminal(why)
         return click.confirm(question, default=False, err=True)
 
-    def require_terminal(self) -> None:
+    def require_terminal(self, why: str = "this cannot be undone") -> None:
         """Raise :class:`Misuse` where nobody can be asked."""
         if not is_terminal(sys.stdin):
-            raise Misuse("this cannot be undone: on a terminal it asks first; elsewhere it needs --yes")
+            raise Misuse(f"{why}: on a terminal it asks first; elsewhere it needs --yes")
 
     def passphrase(self, *, new: bool) -> str:
         """A passphrase, typed unseen; a new one twice."""

@@ -9,8 +9,10 @@ from typing import Final
 import click
 
 import consentprofile as cp
+from consentprofile.cli.approval import APPROVAL_COMMANDS, list_approvals
+from consentprofile.cli.asking import asked, only, plain, planned
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options, write_options
-from consentprofile.cli.output import count
+from consentprofile.cli.output import Output, count
 
 NO_FIGURE: Final = "no figure"
 """What stands where a figure is about too few."""
@@ -28,7 +30,13 @@ class Releasing(click.Group):
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Both ways of calling it."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] SPEC --out DIRECTORY")
-        for usage in ("plan [OPTIONS] SPEC", "list [OPTIONS]", "show [OPTIONS] NUMBER|DIRECTORY"):
+        for usage in (
+            "plan [OPTIONS] SPEC",
+            "approve [OPTIONS] SPEC --actor officer:NAME",
+            "disapprove [OPTIONS] NUMBER --actor officer:NAME",
+            "list [OPTIONS]",
+            "show [OPTIONS] NUMBER|DIRECTORY",
+        ):
             formatter.write_usage(ctx.command_path, usage, prefix="       ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -42,7 +50,7 @@ def release_command() -> None:
     """Let an aggregate about many accounts leave the store, as the file SPEC asks for it.
 
     Figures about few accounts are left out, the others are rounded. What was answered once is answered again with the
-    same bytes. A specification that is called plan, list or show is written ./plan.
+    same bytes. A specification that is called as one of the commands below is written ./plan.
     """
 
 
@@ -56,14 +64,21 @@ def release_command() -> None:
     metavar="DIRECTORY",
     help="A new or empty folder for data and manifest.",
 )
-@click.option("--plain", is_flag=True, help="Data and manifest only: neither Parquet nor pictures.")
+@click.option(
+    "--actor",
+    default="officer:unnamed",
+    show_default=True,
+    metavar="ROLE:NAME",
+    help="Who asks; it is kept, sealed. Where the policy asks for an approval, another one than who approved.",
+)
+@click.option("--plain", "bare", is_flag=True, help="Data and manifest only: neither Parquet nor pictures.")
 @store_options
 @pass_context
-def make_command(context: Context, spec: str, folder: Path, plain: bool) -> None:
+def make_command(context: Context, spec: str, folder: Path, actor: str, bare: bool) -> None:
     """Let the aggregate that SPEC asks for leave the store."""
     out = context.out
     with context.open() as store, out.progress("Counting") as tell:
-        done = store.release(spec, folder, also=() if plain else None, progress=tell)
+        done = store.release(spec, folder, also=() if bare else None, actor=actor, progress=tell)
     out.document({"number": done.number, "repeated": done.repeated, "folder": done.folder, "files": sorted(done.files)})
     again = ", the same bytes as when it was first answered" if done.repeated else ""
     out.line(f"Release {done.number} is in {done.folder}{again}: {', '.join(sorted(done.files))}.")
@@ -79,45 +94,43 @@ def plan_command(context: Context, spec: str) -> None:
     with context.open() as store, out.progress("Counting") as tell:
         plan = store.plan_release(spec, progress=tell)
     out.document(plan)
-    cells = f"{count(plan.cells, 'figure')}, by {', '.join(plan.columns)}" if plan.columns else "one figure, the total"
-    suppressed = "not told for so few figures" if plan.suppressed_about is None else f"about {plan.suppressed_about} %"
-    out.pairs(
-        [
-            ("what", cells),
-            ("behind each figure", f"at least {count(plan.min_accounts, 'account')}"),
-            ("rounded to", f"{plan.round_to:,}; {plan.figure} off by at most {plan.largest_error:,}"),
-            ("one account counts", f"in at most {count(plan.cells_per_account, 'figure')}"),
-            ("left out", suppressed),
-            ("guarantee", plan.guarantee),
-            ("answered", f"once for this period; the next one is due after {count(plan.cadence_days, 'day')}"),
-        ]
-    )
+    out.pairs(list(planned(plan)))
 
 
 @release_command.command("list", cls=Command)
 @store_options
 @pass_context
 def list_command(context: Context) -> None:
-    """List what has been released: the questions, without their figures."""
+    """List what has been released, and what was approved and not released yet: questions, without figures."""
     out = context.out
     with context.open() as store:
-        found = store.released()
-    out.document({"releases": found})
-    if not found:
+        found, approved = store.released(), store.approvals()
+    out.document({"releases": found, "approvals": approved})
+    if found:
+        _list_releases(out, found)
+    else:
         out.line("Nothing has been released.")
-        return
+    if approved:
+        out.line()
+        out.line("Approved, and not released yet:")
+        list_approvals(out, approved)
+
+
+def _list_releases(out: Output, found: tuple[cp.Released, ...]) -> None:
     out.table(
-        ("number", "purpose", "measure", "by", "only", "from", "until", "at least"),
+        ("number", "purpose", "measure", "by", "only", "from", "until", "protection", "released", "role"),
         [
             (
                 str(one.number),
                 one.purpose,
                 one.measure,
                 ", ".join(one.by),
-                _only(one.where),
+                only(one.where),
                 f"{one.since:%Y-%m-%d}",
                 f"{one.until:%Y-%m-%d}",
-                count(one.min_accounts, "account"),
+                f"{one.protection}, at least {one.min_accounts:,}" if one.min_accounts else one.protection,
+                "" if one.hour is None else f"{one.hour:%Y-%m-%d %H:%M}",
+                one.role,
             )
             for one in found
         ],
@@ -142,22 +155,18 @@ def show_command(context: Context, release: str) -> None:
     else:
         figures = cp.read_figures(release)
     out.document(figures)
-    out.pairs([(_plain(name), _plain(text)) for name, text in _about(figures)])
+    out.pairs([(plain(name), plain(text)) for name, text in _about(figures)])
     out.line()
     out.table(
-        tuple(map(_plain, figures.columns)),
-        [(*map(_plain, key), *map(_shown, values)) for key, values in figures.cells()],
+        tuple(map(plain, figures.columns)),
+        [(*map(plain, key), *map(_shown, values)) for key, values in figures.cells()],
         right=range(len(figures.by), len(figures.columns)),
     )
 
 
 def _about(figures: cp.Figures) -> Iterator[tuple[str, str]]:
     """What was asked, and how it is protected."""
-    yield "what", f"{figures.measure} for {figures.purpose}" + (f", by {', '.join(figures.by)}" * bool(figures.by))
-    yield from ((name.replace("_", " "), _term(term)) for name, term in sorted(figures.terms.items()))
-    yield "only", _only(figures.where) or "everything"
-    yield "from", figures.since
-    yield "until", f"{figures.until}, exclusive"
+    yield from asked(figures)
     errors = figures.largest_error.items()
     rough = (f"{name} rounded to {figures.round_to[name]:,}, off by at most {error:,}" for name, error in errors)
     yield "≈", "; ".join(rough)
@@ -167,22 +176,10 @@ def _about(figures: cp.Figures) -> Iterator[tuple[str, str]]:
     yield "guarantee", figures.guarantee
 
 
-def _only(where: dict[str, tuple[str, ...]]) -> str:
-    return "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(where.items()))
-
-
-def _term(term: object) -> str:
-    """What a measure asked of its own: a word, a number, or a list of them; of longer terms their names."""
-    if isinstance(term, dict):
-        return _term(term.get("name", "more"))
-    return ", ".join(map(_term, term)) if isinstance(term, list) else str(term)
-
-
-def _plain(text: str) -> str:
-    """A text that others may have written, without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def _shown(figure: int | float | None) -> str:
     """A figure, marked as rounded, or the mark of none."""
     return NO_FIGURE if figure is None else f"≈ {figure:,}"
+
+
+for command in APPROVAL_COMMANDS:
+    release_command.add_command(command)

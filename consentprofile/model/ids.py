@@ -9,6 +9,12 @@ from consentprofile.errors import InvalidAccount, InvalidActor
 
 MAXIMUM_ID_BYTES: Final = 256
 
+OFFICER: Final = "officer"
+"""The role of privacy officers, which is in every policy."""
+
+UNNAMED: Final = "unnamed"
+"""The name of an actor where nobody was named."""
+
 
 def normalize_account(account: str) -> bytes:
     """The normalized id of an account, as UTF-8: Unicode NFC, no case folding.
@@ -39,6 +45,15 @@ class Actor(NamedTuple):
     role: str
     name: str
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it says who: not the name that stands where nobody was named."""
+        return self.name != UNNAMED
+
+    def is_also(self, other: Actor) -> bool:
+        """Whether both go by one name, in whatever roles: upper and lower case, and ways to write a letter, are one."""
+        return _plain(self.name) == _plain(other.name)
+
     def __str__(self) -> str:
         return f"{self.role}:{self.name}"
 
@@ -49,3 +64,7 @@ def parse_actor(text: str) -> Actor:
     if not colon or not role or not name or not text.isprintable() or len(text.encode()) > MAXIMUM_ID_BYTES:
         raise InvalidActor("an actor is written role:name, such as support-agent:17")
     return Actor(role, name)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()

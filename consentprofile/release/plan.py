@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from consentprofile.release.figures import COMMON
+from consentprofile.release.period import instant
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.threshold import LedgerCell, largest_error, step
 
@@ -28,9 +30,19 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     Its cost is the (question, period) itself, which is answered once; the next period is due after ``cadence_days``.
     ``suppressed_about`` is the share of cells without a figure, in percent, to the nearest quarter (0, 25, 50, 75,
     100), or None where that is not told. Figures of ``figure`` (``accounts``, or what is added up) are multiples of
-    ``round_to`` and off by at most ``largest_error``.
+    ``round_to`` and off by at most ``largest_error``. What is asked is told as in
+    :class:`~consentprofile.release.figures.Figures`; ``digest`` is the SHA-256 of the canonical specification, hex:
+    what an officer approves. ``approved`` is None where nobody has to, for the policy does not ask for it or the
+    question was answered before.
     """
 
+    measure: str
+    purpose: str
+    by: tuple[str, ...]
+    since: str
+    until: str
+    where: dict[str, tuple[str, ...]]
+    terms: dict[str, object]
     columns: tuple[str, ...]
     cells: int
     cells_per_account: int
@@ -41,12 +53,21 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     cadence_days: int
     guarantee: str
     suppressed_about: int | None
+    digest: str
+    approved: bool | None = None
 
 
 def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
     """The plan of a release whose cells :func:`~consentprofile.release.threshold.settle` has settled."""
     part = spec.measure.parts[0]
     return ReleasePlan(
+        measure=spec.measure.name,
+        purpose=spec.purpose,
+        by=tuple(dimension.name for dimension in spec.dimensions),
+        since=instant(spec.period.since),
+        until=instant(spec.period.until),
+        where=dict(spec.where),
+        terms={name: term for name, term in msgspec.to_builtins(spec.terms).items() if name not in COMMON},
         columns=spec.columns,
         cells=len(spec.keys),
         cells_per_account=spec.bound,
@@ -57,6 +78,7 @@ def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
         cadence_days=spec.rules.cadence_days,
         guarantee="heuristic",
         suppressed_about=_share(sum(cell.value is None for cell in settled), len(settled)),
+        digest=spec.digest.hex(),
     )
 
 

@@ -55,6 +55,10 @@ class Releases:
         """The number of the next release."""
         return int(self._db.execute("SELECT ifnull(max(number), 0) + 1 FROM release").fetchone()[0])
 
+    def has(self, digest: bytes) -> bool:
+        """Whether the canonical specification with this digest was answered."""
+        return self._db.execute("SELECT 1 FROM release WHERE digest = ?", (digest,)).fetchone() is not None
+
     def add(self, release: StoredRelease) -> None:
         """Keep a release."""
         self._db.execute("INSERT INTO release (number, digest, ledger) VALUES (?, ?, ?)", release)

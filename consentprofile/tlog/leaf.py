@@ -57,6 +57,8 @@ class Operation(StrEnum):
     RELEASE_READ = "release-read"
     RELEASED = "released"
     RELEASE_PLANNED = "release-planned"
+    RELEASE_APPROVED = "release-approved"
+    RELEASE_DISAPPROVED = "release-disapproved"
     REPAIRED = "repaired"
     KEYRING_BACKED_UP = "keyring-backed-up"
     CAPABILITY_ISSUED = "capability-issued"

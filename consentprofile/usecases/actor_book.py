@@ -34,6 +34,24 @@ class BookEntry(Withheld, frozen=True, array_like=True):
     reason: str
 
 
+class ApprovalEntry(BookEntry, frozen=True, array_like=True):
+    """An officer approves a release, or takes that back: under which policy (its digest), and which specification.
+
+    ``specification`` is canonical JSON. The entry is what an approval is judged by: only the key of the store seals
+    one, and it opens beside its own leaf, in its own store, alone.
+    """
+
+    policy: bytes
+    specification: bytes
+
+
+OF_APPROVALS: Final = frozenset({Operation.RELEASE_APPROVED, Operation.RELEASE_DISAPPROVED})
+"""Operations whose entries are :class:`ApprovalEntry`."""
+
+_LONGER: Final = b"\x98"
+"""What the bytes of an :class:`ApprovalEntry` begin with: an array of eight."""
+
+
 def seal_entry(keys: EpochKeys, sequence: int, entry: BookEntry) -> bytes:
     """Seal the entry beside the leaf with this sequence.
 
@@ -59,7 +77,7 @@ def open_entry(keys: EpochKeys, sequence: int, sealed: bytes) -> BookEntry:
             plain = keys.open_record(RecordType.ACTOR_BOOK, sequence, sealed, purpose=under)
         except CorruptRecord:
             continue
-        entry = canonical.unpack(plain, BookEntry)
+        entry = _entry(plain)
         if under != OFFICER and not _may_tell(under, entry):
             break
         return entry
@@ -77,6 +95,13 @@ def renew_entry(keys: EpochKeys, sequence: int, sealed: bytes) -> bytes | None:
         except CorruptRecord:
             continue
     raise CorruptRecord("an entry of the actor book does not authenticate; run `consentprofile check`")
+
+
+def _entry(plain: bytes) -> BookEntry:
+    entry = canonical.unpack(plain, ApprovalEntry if plain.startswith(_LONGER) else BookEntry)
+    if isinstance(entry, ApprovalEntry) != (entry.operation in OF_APPROVALS):
+        raise CorruptRecord("an entry of the actor book does not fit its operation; run `consentprofile check`")
+    return entry
 
 
 def _may_tell(purpose: str, entry: BookEntry) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,11 +11,14 @@ import msgspec
 from consentprofile.errors import BrokenLog, CorruptRecord
 from consentprofile.store.ports import StoredLeaf
 from consentprofile.tlog import leaf as leaves
-from consentprofile.tlog.leaf import Leaf
+from consentprofile.tlog.leaf import Leaf, Operation
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
 
 PAGE: Final = 2_000
+
+SKIMMED: Final = 5_000
+"""Leaves that are looked through under the gate at once for those of some operations."""
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,25 @@ def page_of(session: Session, start: int) -> list[StoredLeaf]:
     """One page of the log from sequence ``start`` on."""
     with session.ground.files.reading():
         return session.ground.log.page(start, PAGE)
+
+
+def mentioning(
+    session: Session, operations: Sequence[Operation], start: int = 0, stop: int | None = None
+) -> Iterator[Leaf]:
+    """The leaves of these operations from sequence ``start`` to before ``stop``, or to where the log ends, in order.
+
+    Cost: some 0.3 microseconds for each leaf of the log. Raises :class:`BrokenLog` at one that cannot be read.
+    """
+    if stop is None:
+        with session.ground.files.reading():
+            stop = session.ground.log.size()
+    for first in range(start, stop, SKIMMED):
+        with session.ground.files.reading():
+            page = session.ground.log.mentioning(operations, first, min(first + SKIMMED, stop))
+        for stored in page:
+            leaf = decode_leaf(stored)
+            if leaf.operation in operations:
+                yield leaf
 
 
 def decode_leaf(stored: StoredLeaf) -> Leaf:

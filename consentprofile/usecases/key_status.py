@@ -7,7 +7,7 @@ nobody can know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -15,13 +15,10 @@ import msgspec
 
 from consentprofile.crypto.providers import decode_parameters
 from consentprofile.tlog.leaf import Leaf, Operation
-from consentprofile.usecases.audit import decode_leaf
+from consentprofile.usecases.audit import mentioning
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.rotation import EPOCH
 from consentprofile.usecases.session import FIRST_EPOCH, Session
-
-PAGE: Final = 5_000
-"""Leaves that are looked through under the gate at once."""
 
 SECONDS_AN_HOUR: Final = 3600
 
@@ -84,7 +81,7 @@ def status(session: Session) -> KeyStatus:
         rotating = ground.epochs.before() is not None
     began: datetime | None = None
     copies: list[KeyCopy] = []
-    for leaf in _mentioning(session, (Operation.STORE_CREATED, Operation.KEYS_ROTATED, *_OF_COPIES)):
+    for leaf in mentioning(session, (Operation.STORE_CREATED, Operation.KEYS_ROTATED, *_OF_COPIES)):
         if _begins(leaf, number):
             began, copies = _hour(leaf), []
         elif leaf.operation in _OF_COPIES:
@@ -97,19 +94,6 @@ def status(session: Session) -> KeyStatus:
         horizon=tuple(_horizon(number, provider, began, rotating=rotating)),
         copies=tuple(copies),
     )
-
-
-def _mentioning(session: Session, operations: Sequence[Operation]) -> Iterator[Leaf]:
-    """The leaves of these operations, in order."""
-    with session.ground.files.reading():
-        size = session.ground.log.size()
-    for start in range(0, size, PAGE):
-        with session.ground.files.reading():
-            page = session.ground.log.mentioning(operations, start, start + PAGE)
-        for stored in page:
-            leaf = decode_leaf(stored)
-            if leaf.operation in operations:
-                yield leaf
 
 
 def _begins(leaf: Leaf, number: int) -> bool:

@@ -15,7 +15,9 @@ import msgspec
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.slots import Slot, SlotKind
+from consentprofile.errors import RoleNotAllowed
 from consentprofile.model.declaration import may_release
+from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.policy import Purpose
 from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
@@ -33,6 +35,7 @@ from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import BLOCK, StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases.approval import Approved, is_approved
 from consentprofile.usecases.reading import open_blocks, rules_for
 from consentprofile.usecases.session import Session
 
@@ -76,25 +79,35 @@ def release(
     out: Path,
     *,
     also: Sequence[Also] | None = (),
-    actor: str = "officer",
+    actor: str = "officer:unnamed",
     progress: Progress | None = None,
 ) -> Release:
     """Release what the specification ``text`` (called ``name`` in messages) asks for, into the folder ``out``.
 
-    ``also`` is derived from it, into the same folder. Raises :class:`InvalidSpec` or :class:`ReleaseRefused`; then
-    nothing has left the store.
+    ``also`` is derived from it, into the same folder. ``actor`` is who asks. Raises :class:`InvalidSpec`,
+    :class:`ReleaseRefused`, :class:`InvalidActor` or :class:`RoleNotAllowed`; then nothing has left the store.
     """
     session.keys.require_officer()
     derived = wanted(also)
+    asker = _asker(session, actor)
     spec = read_spec(text, name, session.policy)
-    found = _answer(session, spec)
+    found = _answer(session, spec, asker)
     if found is None:
+        approved = Approved(session, spec, asker)
+        approved.require()
         counted = _count(session, spec, progress)
-        found = _publish(session, spec, counted, actor)
+        found = _publish(session, spec, counted, asker, approved)
     number, files, repeated = found
     beside = derive(files, derived)
     write_folder(files, out, beside)
     return Release(number=number, repeated=repeated, folder=str(out), files=files | beside)
+
+
+def _asker(session: Session, actor: str) -> Actor:
+    asker = parse_actor(actor)
+    if asker.role not in session.policy.all_roles:
+        raise RoleNotAllowed("the policy knows no such role; `policy show` lists the roles")
+    return asker
 
 
 def plan(session: Session, text: str, name: str, *, progress: Progress | None = None) -> ReleasePlan:
@@ -114,7 +127,7 @@ def plan(session: Session, text: str, name: str, *, progress: Progress | None = 
         return plan_release(spec, answered.cells)
     counted = _count(session, spec, progress)
     settled = settle(counted.counting.counted(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
-    return plan_release(spec, settled)
+    return msgspec.structs.replace(plan_release(spec, settled), approved=is_approved(session, spec))
 
 
 def _ledger(session: Session) -> list[LedgerEntry]:
@@ -123,7 +136,7 @@ def _ledger(session: Session) -> list[LedgerEntry]:
     return [ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger)) for row in stored]
 
 
-def _answer(session: Session, spec: ReleaseSpec) -> tuple[int, dict[str, bytes], bool] | None:
+def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dict[str, bytes], bool] | None:
     """What this specification was answered with, read with a leaf; or None, once the period was found releasable."""
     with session.ground.writing():
         now = session.now()
@@ -134,7 +147,7 @@ def _answer(session: Session, spec: ReleaseSpec) -> tuple[int, dict[str, bytes],
             return None
         number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
         with session.ground.files.data_transaction(full=True):
-            draft = Draft(Operation.RELEASE_READ, now, spec.purpose, "officer", (("release", number),))
+            draft = Draft(Operation.RELEASE_READ, now, spec.purpose, asker.role, (("release", number),))
             session.ground.log.append((draft,), session.policy.digest)
     return number, files, True
 
@@ -194,7 +207,9 @@ def _tells(session: Session, spec: ReleaseSpec, rules: Purpose) -> bool:
     return not spec.measure.exact and is_told(session.calendar, rules, spec.instants)
 
 
-def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str) -> tuple[int, dict[str, bytes], bool]:
+def _publish(
+    session: Session, spec: ReleaseSpec, counted: _Counted, asker: Actor, approved: Approved
+) -> tuple[int, dict[str, bytes], bool]:
     with session.ground.writing():
         now = session.now()
         entries = _ledger(session)
@@ -203,6 +218,7 @@ def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str)
             number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
             return number, files, True
         check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+        approved.require()  # an officer may have taken it back while it was counted
         _drop_vanished(session, spec, counted, now)
         earlier = ledger.earlier_cells(entries, spec.purpose)
         protected = protect(counted.counting.counted(), spec.rules, earlier, min_accounts=spec.min_accounts)
@@ -215,9 +231,10 @@ def _publish(session: Session, spec: ReleaseSpec, counted: _Counted, actor: str)
         facts = (("release", number), ("specification", entry.digest))
         with session.ground.files.data_transaction(full=True):
             session.ground.releases.add(StoredRelease(number, entry.digest, sealed))
-            session.ground.log.append(
-                (Draft(Operation.RELEASED, now, spec.purpose, actor, facts),), session.policy.digest
-            )
+            draft = Draft(Operation.RELEASED, now, spec.purpose, asker.role, facts)
+            sequence = session.ground.log.append((draft,), session.policy.digest)
+            booked = session.actor_entry(sequence, now, asker, Operation.RELEASED, spec.purpose, "")
+            session.ground.log.note_actors([(sequence, booked)])
     return number, files, False
 
 

@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
-
-import msgspec
 
 from consentprofile.crypto.binding import RecordType
 from consentprofile.errors import InputError
 from consentprofile.release import ledger
+from consentprofile.release.asked import Asked, terms_of
 from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.ledger import LedgerEntry
 from consentprofile.store.ports import StoredRelease
-from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.tlog.leaf import Draft, Leaf, Operation
+from consentprofile.usecases.audit import mentioning
+from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
 
 LARGEST: Final = 2**63 - 1
 """The largest number that SQLite knows."""
 
+SECONDS_AN_HOUR: Final = 3600
 
-class Released(msgspec.Struct, frozen=True, kw_only=True):
-    """What one release was about, without its figures: its number in the ledger, the question and its period (UTC)."""
-
-    number: int
-    purpose: str
-    measure: str
-    by: tuple[str, ...]
-    since: datetime
-    until: datetime
-    where: dict[str, tuple[str, ...]]
-    min_accounts: int
+RELEASE: Final = "release"
+"""The fact of a leaf that names a release by its number."""
 
 
-class _Terms(msgspec.Struct):
-    """What is read of a canonical specification."""
+class Released(Asked, frozen=True, kw_only=True):
+    """What one release was about, without its figures; ``number`` is that of the ledger.
 
-    measure: str
-    where: dict[str, tuple[str, ...]]
-    protection: dict[str, str | int]
-    by: tuple[str, ...] = ()
+    ``hour`` is when it was released, to the hour, aware UTC (None where the log has lost it); ``role`` asked for it.
+    """
+
+    hour: datetime | None
+    role: str
 
 
 def released(session: Session) -> tuple[Released, ...]:
-    """Every release of the ledger, oldest first. It says what was asked, not who or how many were behind it.
+    """Every release of the ledger, oldest first: what was asked, when and by which role, not how many are behind it.
 
-    Each entry of the ledger is opened whole. Raises :class:`BeyondCapability`, :class:`CorruptRecord`.
+    Each entry of the ledger is opened whole, and the log is skimmed: some 0.3 microseconds a leaf. Raises
+    :class:`BeyondCapability`, :class:`CorruptRecord`, :class:`BrokenLog`.
     """
     session.keys.require_officer()
     with session.ground.writing(), session.ground.files.reading():
         stored = session.ground.releases.all()
-        return tuple(_released(row.number, _opened(session, row)) for row in stored)
+        specs = {row.number: _opened(session, row).spec for row in stored}
+    leaves = {dict(leaf.facts).get(RELEASE): leaf for leaf in mentioning(session, (Operation.RELEASED,))}
+    return tuple(_released(number, spec, leaves.get(number)) for number, spec in specs.items())
+
+
+def entries(session: Session) -> list[LedgerEntry]:
+    """Every entry of the ledger, oldest first, opened whole. Raises :class:`CorruptRecord`."""
+    with session.ground.files.reading():
+        stored = session.ground.releases.all()
+    return [_opened(session, row) for row in stored]
 
 
 def figures(session: Session, number: int) -> Figures:
@@ -76,16 +80,18 @@ def _opened(session: Session, row: StoredRelease) -> LedgerEntry:
     return ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
 
 
-def _released(number: int, entry: LedgerEntry) -> Released:
-    terms = msgspec.json.decode(entry.spec, type=_Terms)
-    least = terms.protection.get("min_accounts")
+def _released(number: int, spec: bytes, leaf: Leaf | None) -> Released:
+    terms = terms_of(spec)
     return Released(
         number=number,
-        purpose=entry.purpose,
+        purpose=terms.purpose,
         measure=terms.measure,
         by=terms.by,
-        since=datetime.fromtimestamp(entry.period.since, UTC),
-        until=datetime.fromtimestamp(entry.period.until, UTC),
+        since=terms.since,
+        until=terms.until,
         where=terms.where,
-        min_accounts=least if isinstance(least, int) else 0,
+        protection=terms.kind,
+        min_accounts=terms.min_accounts,
+        hour=None if leaf is None else moment(leaf.hour * SECONDS_AN_HOUR),
+        role="" if leaf is None else leaf.role,
     )

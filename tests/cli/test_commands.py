@@ -212,9 +212,10 @@ def test_what_was_released_is_listed_without_figures_and_shown_with_them(shop: S
     assert shop.done("release", "list") == "Nothing has been released.\n"
     shop.done("release", "reach.toml", "--out", "out")
     shown = {"number": 1, "purpose": "analytics", "measure": "reach", "by": ["platform"], "min_accounts": 10}
+    shown |= {"protection": "threshold", "hour": "2024-07-01T00:00:00Z", "role": "officer"}
     shown |= {"since": "2024-01-01T00:00:00Z", "until": "2024-07-01T00:00:00Z"}
     shown |= {"where": {"kind": ["add_to_cart", "purchase"]}}
-    assert shop.answer("release", "list") == {"releases": [shown]}
+    assert shop.answer("release", "list") == {"releases": [shown], "approvals": []}
     assert "kind add_to_cart or purchase" in shop.done("release", "list")
     by_number, by_folder = shop.answer("release", "show", "1"), shop.answer("release", "show", "out")
     assert by_number == by_folder

@@ -66,6 +66,10 @@ def rights(store: cp.Store) -> None:
     assert_type(store.plan_release("s.toml"), cp.ReleasePlan)
     assert_type(store.released(), tuple[cp.Released, ...])
     assert_type(store.figures(1), cp.Figures)
+    assert_type(store.approve_release("s.toml", actor="officer:ada", reason="r", digest="00"), cp.ReleaseApproval)
+    store.approve_release("s.toml")  # type: ignore[call-arg]
+    assert_type(store.disapprove_release(7, actor="officer:ada"), cp.ReleaseApproval)
+    assert_type(store.approvals(), tuple[cp.ReleaseApproval, ...])
     assert_type(cp.read_figures("out").rows[0][0], str | int | float | None)
     assert_type(store.audit.log(), Iterator[cp.LogEntry])
     assert_type(store.audit.verify(), cp.LogHead)

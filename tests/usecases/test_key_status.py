@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
-from consentprofile.usecases import key_status
+from consentprofile.usecases import audit
 from tests.support.people import ADA, agree, login
 from tests.support.stores import SetClock, StoreFactory, scratch
 
@@ -36,7 +36,7 @@ def test_a_new_store_is_in_its_first_epoch_and_nothing_is_known_of_copies(stores
 def test_copies_of_the_epoch_are_listed_and_those_of_before_are_summed_up(
     stores: StoreFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_status, "PAGE", 3)
+    monkeypatch.setattr(audit, "SKIMMED", 3)
     clock = SetClock()
     with stores.open(stores.new(), clock) as store:
         agree(store, ADA)

@@ -36,7 +36,10 @@ def test_the_list_says_what_was_asked(scene: Scene, spec: Path) -> None:
             since=datetime(2024, 2, 29, 23, tzinfo=UTC),
             until=datetime(2024, 3, 31, 22, tzinfo=UTC),
             where={},
+            protection="threshold",
             min_accounts=3,
+            hour=datetime(2024, 4, 2, tzinfo=UTC),
+            role="officer",
         ),
     )
 

@@ -10,10 +10,12 @@ import pytest
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import SlotKind
 from consentprofile.model.event import Recorded
+from consentprofile.model.ids import Actor
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.store.files import Files
 from consentprofile.store.ports import Ground
 from consentprofile.usecases import reading, release
+from consentprofile.usecases.approval import Approved
 from consentprofile.usecases.session import Session
 from tests.usecases.scene import Scene, event
 from tests.usecases.test_retention import LATER, busy
@@ -118,11 +120,11 @@ def test_a_release_meanwhile_drops_nobody_who_is_still_there(scene: Scene, monke
     publish = release._publish
 
     def publishing(
-        session: Session, spec: ReleaseSpec, counted: release._Counted, actor: str
+        session: Session, spec: ReleaseSpec, counted: release._Counted, asker: Actor, approved: Approved
     ) -> tuple[int, dict[str, bytes], bool]:
         assert scene.store.upkeep.run_retention(attended=True).resealed == 4
         monkeypatch.setattr(counted.counting, "drop", dropped.append)
-        return publish(session, spec, counted, actor)
+        return publish(session, spec, counted, asker, approved)
 
     monkeypatch.setattr(release, "_publish", publishing)
     scene.store.release(spec, scene.folder / "out")
