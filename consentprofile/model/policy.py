@@ -107,9 +107,9 @@ class Kind(Frozen, frozen=True):
 class ReleaseRules(Frozen, frozen=True):
     """What may leave a purpose in aggregate. ``cadence_days`` lie between two periods of one specification.
 
-    A budget of privacy loss is kept in epsilon or in rho, never in both; ``delta_per_year`` goes with either. Where an
-    officer has to approve a release first, ``approval`` is true; it is never false. Those that came later are unset where
-    they are not given, so that policies from before keep their text and their digest.
+    A budget of privacy loss is kept in epsilon or in rho, never in both; ``delta_per_year`` goes with either. Where
+    an officer has to approve a release first, ``approval`` is true; it is never false. Those that came later are unset
+    where they are not given, so that policies from before keep their text and their digest.
     """
 
     min_accounts: int
