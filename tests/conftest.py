@@ -10,11 +10,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.memory import in_memory
+
 # No deadlines, and no complaint about slow generation: nothing here measures time, and machines are shared.
 _common = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _common, max_examples=50, stateful_step_count=25)
 settings.register_profile("ci", _common, max_examples=200, stateful_step_count=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_configure() -> None:
+    """Let ``tmp_path`` lie in memory, where the machine has room there, unless somebody has said where."""
+    place = in_memory()
+    if place is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is killed again and again comes first: a fork costs by what other tests have loaded before it."""
+    items.sort(key=lambda item: "tests/faults/" not in item.nodeid)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final
 import consentprofile as cp
 from consentprofile.crypto.providers import Parameters
 from consentprofile.store.files import Durability
+from tests.support.memory import in_memory
 from tests.support.policies import small_policy
 
 START: Final = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp())
@@ -40,9 +40,7 @@ def moment(second: int) -> datetime:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A directory of its own, in memory where the machine has such a place, gone afterwards."""
-    shared = Path("/dev/shm")
-    place = shared if shared.is_dir() and os.access(shared, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=place, prefix="consentprofile-test-") as name:
+    with tempfile.TemporaryDirectory(dir=in_memory(), prefix="consentprofile-test-") as name:
         yield Path(name)
 
 
