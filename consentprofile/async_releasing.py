@@ -16,6 +16,7 @@ from consentprofile.release.plan import ReleasePlan
 from consentprofile.releasing import Releasing
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.approval import ReleaseApproval
+from consentprofile.usecases.census import Progress
 from consentprofile.usecases.released import Released
 
 
@@ -31,14 +32,14 @@ class AsyncReleasing:
         *,
         also: Sequence[Also] | None = (),
         actor: str = "officer:unnamed",
-        progress: releases.Progress | None = None,
+        progress: Progress | None = None,
     ) -> releases.Release:
         """As :meth:`Store.release`."""
         call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.release(spec, out, also=also, actor=actor, progress=told))
 
-    async def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
+    async def plan_release(self, spec: PathLike, *, progress: Progress | None = None) -> ReleasePlan:
         """As :meth:`Store.plan_release`."""
         call = Call()
         told = call.telling(progress)

@@ -12,6 +12,7 @@ from consentprofile.release.plan import ReleasePlan
 from consentprofile.usecases import approval, released
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.approval import ReleaseApproval
+from consentprofile.usecases.census import Progress
 from consentprofile.usecases.declared_files import read_declared
 from consentprofile.usecases.released import Released
 
@@ -26,7 +27,7 @@ class Releasing(Consenting):
         *,
         also: Sequence[Also] | None = (),
         actor: str = "officer:unnamed",
-        progress: releases.Progress | None = None,
+        progress: Progress | None = None,
     ) -> releases.Release:
         """Release the aggregate that the specification file asks for, into the folder ``out``.
 
@@ -42,7 +43,7 @@ class Releasing(Consenting):
         )
         return self._signed(released)
 
-    def plan_release(self, spec: PathLike, *, progress: releases.Progress | None = None) -> ReleasePlan:
+    def plan_release(self, spec: PathLike, *, progress: Progress | None = None) -> ReleasePlan:
         """What that release would be and cost, never its figures."""
         path = Path(spec)
         return releases.plan(self._session, read_declared(path, "release specification"), path.name, progress=progress)

@@ -96,14 +96,20 @@ class Slot(NamedTuple):
         return self.header.encode() + self.wrapped
 
 
-def decode(number: int, record: bytes) -> Slot:
-    """The slot behind its bytes. Raises :class:`CorruptRecord` for a wrong length or form, or a key of nobody."""
+def header_of(record: bytes) -> SlotHeader:
+    """The header of a slot, from its bytes. Raises :class:`CorruptRecord` for a wrong length or form."""
     if len(record) != RECORD_BYTES:
         raise CorruptRecord("a slot of the keyring has a wrong length; restore the keyring")
     header = SlotHeader._make(_FIELDS.unpack_from(record))
-    wrapped = record[HEADER.size :]
-    kind = header[0]
-    if record[0] != VERSION or kind > _LAST_KIND or (not kind and wrapped != NO_KEY):
+    if record[0] != VERSION or header[0] > _LAST_KIND:
+        raise CorruptRecord("a slot of the keyring is not of a known form; restore the keyring")
+    return header
+
+
+def decode(number: int, record: bytes) -> Slot:
+    """The slot behind its bytes. Raises :class:`CorruptRecord` for a wrong length or form, or a key of nobody."""
+    header, wrapped = header_of(record), record[HEADER.size :]
+    if not header[0] and wrapped != NO_KEY:
         raise CorruptRecord("a slot of the keyring is not of a known form; restore the keyring")
     return Slot(number, header, wrapped)
 

@@ -40,6 +40,22 @@ class Cell(NamedTuple):
         return "<Cell, content withheld>"
 
 
+class Portion(NamedTuple):
+    """What was counted of some accounts: pairs of an account's place in ``pseudonyms`` and a cell's, each pair once.
+
+    ``pseudonyms`` are in the order in which accounts came, those that count nowhere included. A cell's place is that in
+    ``ReleaseSpec.keys``. ``amounts`` has an array for each part of the measure; None where everybody adds one.
+    """
+
+    pseudonyms: NDArray[np.bytes_]
+    account: Places
+    cell: Places
+    amounts: tuple[Numbers, ...] | None
+
+    def __repr__(self) -> str:
+        return "<Portion, content withheld>"
+
+
 class Counted(NamedTuple):
     """Every declared cell, empty ones included, in the order of ``ReleaseSpec.cells``, and the accounts behind them.
 

@@ -10,7 +10,7 @@ import msgspec
 
 from consentprofile.errors import ReleaseRefused
 from consentprofile.model.calendar import Calendar
-from consentprofile.model.policy import Purpose
+from consentprofile.model.policy import Precision
 from consentprofile.model.toml_reader import Reader
 
 Unit: TypeAlias = Literal["day", "week", "month"]
@@ -124,9 +124,9 @@ def read_period(top: Reader) -> Zoned | None:
     return Zoned(Period(*(calendar.day_start(day.toordinal() - _EPOCH_ORDINAL) for day in (first, last))), calendar)
 
 
-def is_told(calendar: Calendar, purpose: Purpose, instants: Iterable[int]) -> bool:
-    """Whether times as the purpose keeps them, cut by ``calendar``, tell what lies before and after each instant."""
-    return all(calendar.floor(at, purpose.precision) == at for at in instants)
+def is_told(calendar: Calendar, precision: Precision, instants: Iterable[int]) -> bool:
+    """Whether times kept with this precision, cut by ``calendar``, tell what lies before and after each instant."""
+    return all(calendar.floor(at, precision) == at for at in instants)
 
 
 def _date(top: Reader, key: str) -> date | None:

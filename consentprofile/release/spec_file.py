@@ -166,11 +166,13 @@ def _check_times(
     calendar = Calendar(policy.time_zone)
     kept = f"this purpose keeps times to the {purpose.precision} in {policy.time_zone}"
     faults = [
-        key for key, at in zip(("from", "until"), zoned.ends, strict=True) if not is_told(calendar, purpose, (at,))
+        key
+        for key, at in zip(("from", "until"), zoned.ends, strict=True)
+        if not is_told(calendar, purpose.precision, (at,))
     ]
     for key in faults:
         top.fault(key, f"{kept}; expected a day that begins with such a step")
-    if not faults and not is_told(calendar, purpose, instants):
+    if not faults and not is_told(calendar, purpose.precision, instants):
         top.fault("by", f"{kept}, which does not tell where each day, week or month of the zone begins")
     if measure.exact and purpose.precision != "second":
         top.fault("measure", f"{kept}, which does not tell the order of events that {measure.name} goes by")

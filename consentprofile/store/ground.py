@@ -14,6 +14,7 @@ from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, KeysRotated, PolicyChanged, StoreExists, StoreFault
 from consentprofile.store import migrations
 from consentprofile.store.blocks import Blocks
+from consentprofile.store.compartments import Compartments
 from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.epochs import Epochs
 from consentprofile.store.faults import typed
@@ -156,6 +157,11 @@ class Ground:
         """Drop every sealed row of a slot whose key has died. Housekeeping, inside the caller's transaction."""
         for table in TABLES:
             self.rows(table).purge(slot, generation)
+
+    @property
+    def compartments(self) -> Compartments:
+        """The compartments of one purpose, slice by slice."""
+        return Compartments(self.files.keys, self.files.data)
 
     def damage(self) -> list[tuple[str, str]]:
         """What SQLite itself finds wrong with its files: (file, problem)."""

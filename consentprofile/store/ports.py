@@ -1,6 +1,7 @@
 """The door of the store: all that use cases may know of it."""
 
 from consentprofile.store.blocks import Blocks
+from consentprofile.store.compartments import Compartment, CompartmentFiles, Compartments
 from consentprofile.store.counts import add as add_counts
 from consentprofile.store.counts import decode as decode_counts
 from consentprofile.store.files import DATA, KEYS, Durability
@@ -47,6 +48,9 @@ __all__ = [
     "TRAIL",
     "WHOLE",
     "Blocks",
+    "Compartment",
+    "CompartmentFiles",
+    "Compartments",
     "Destruction",
     "Durability",
     "Epoch",

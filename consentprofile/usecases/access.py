@@ -16,7 +16,7 @@ from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURP
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import tracing
 from consentprofile.usecases.consent import consents
-from consentprofile.usecases.reading import StoredEvent, open_all_blocks, public_event, rules_for
+from consentprofile.usecases.reading import StoredEvent, open_all_blocks, public_event
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.tags import find
 from consentprofile.usecases.tracing import Trace
@@ -86,7 +86,7 @@ def _compartment(session: Session, purpose: str, slot: Slot, now: int) -> HeldCo
     policy = session.history.newest(purpose)
     return HeldCompartment(
         in_force=session.state(slot, now) in IN_FORCE,
-        profile=fold(events, policy, rules_for(session, policy.purposes[purpose], slot, events)),
+        profile=fold(events, policy, session.books.rules(policy.purposes[purpose], slot, events)),
         events=[public_event(event) for event in dedupe(events)],
         trail=tracing.entries(session, key, purpose),
     )

@@ -11,15 +11,14 @@ has begun. Otherwise the whole batch is sealed anew there. So whatever is writte
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Final, TypeVar
 
 from consentprofile.model.event import Event, Outcome
 from consentprofile.store.ports import SealedRow
+from consentprofile.usecases.collector import no_collector
 from consentprofile.usecases.sealing import (
     Account,
     Counts,
@@ -64,7 +63,7 @@ class Batch:
         self._order = Order()
         self._sealed: list[Sealed] = []
         limit = max(1, PARCEL // len(session.policy.purposes))
-        with _no_collector():
+        with no_collector():
             for start in range(0, len(events), CHUNK):
                 some = events[start : start + CHUNK]
                 accepted = accept_many(session, some, self._now, first=committed + start, committed=committed)
@@ -98,7 +97,7 @@ class Batch:
         session = self._session
         now = max(self._now, session.now())
         if not self._is_still_true(now):
-            with _no_collector():
+            with no_collector():
                 accounts = accept_many(session, self._events, now, first=0, committed=0)
                 anew = sealer(session, now)
                 return anew.seal(offered(session, accounts, now)), anew.counts, now
@@ -165,19 +164,3 @@ def _parcels(accounts: Sequence[Account], limit: int) -> Iterator[list[Account]]
             room -= len(some)
     if parcel:
         yield parcel
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep the garbage collector of cycles away for a batch.
-
-    Sealing leaves no cycles, and the collector would walk through everything that is alive several times an event:
-    15 % of the time. What other threads leave meanwhile is collected afterwards.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

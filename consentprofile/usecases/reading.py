@@ -12,14 +12,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import msgspec
-
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import Slot
 from consentprofile.errors import AccessDenied, RoleNotAllowed, UndeclaredPurpose
-from consentprofile.model import block
-from consentprofile.model.consent import IN_FORCE, State
+from consentprofile.model.consent import IN_FORCE
 from consentprofile.model.event import Recorded, Value
 from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.model.policy import Purpose
@@ -101,7 +98,7 @@ class Reader:
                 events.extend(open_blocks(session, key, rows[done:end], slot.header.terms, now))
                 del key
                 done = end
-        return _Found(events, rules_for(session, purpose, slot, events)) if slot is not None else None
+        return _Found(events, session.books.rules(purpose, slot, events)) if slot is not None else None
 
     def _readable(self, tag: bytes, standing: Standing, now: int) -> Slot | None:
         """The slot of the compartment that is read, or None where nothing may be read."""
@@ -156,53 +153,13 @@ def _slice_end(rows: Sequence[bytes], start: int) -> int:
 
 
 def open_blocks(session: Session, key: SlotKey, rows: Iterable[bytes], terms: int, now: int) -> list[Recorded]:
-    """The events of blocks of one compartment that its terms, by their number, still allow, and none past retention.
-
-    What was recorded under an earlier policy is narrowed to what is allowed today. Raises :class:`CorruptRecord`.
-    """
-    oldest = session.calendar.kept_from(now, session.held(terms).holds.retention_months)
-    events: list[Recorded] = []
-    policy, codebook, recoding = -1, None, None
-    for plain in key.open_all(RecordType.BLOCK, rows):
-        opened = block.decode(plain)
-        if codebook is None or opened.policy != policy:
-            policy = opened.policy
-            codebook = session.codebook(policy)
-            recoding = None if policy == session.policy_number else session.terms_book.recoding(terms, policy)
-        if recoding is None:
-            found = codebook.read_all(opened.events, opened.tokens)
-        else:
-            left = [recoding.event(codebook.plain(packed, opened.tokens)) for packed in opened.events]
-            found = session.codebook(session.policy_number).read_all([packed for packed in left if packed is not None])
-        events.extend([event for event in found if event.at >= oldest])
-    return events
+    """What blocks of one compartment hold that its terms allow, as :meth:`Books.allowed` says."""
+    return session.books.allowed(key.open_all(RecordType.BLOCK, rows), terms, now)
 
 
 def open_all_blocks(session: Session, key: SlotKey, rows: Iterable[bytes]) -> list[Recorded]:
-    """Every event of blocks of one compartment, as it is held, allowed or not. Raises :class:`CorruptRecord`."""
-    events: list[Recorded] = []
-    for plain in key.open_all(RecordType.BLOCK, rows):
-        opened = block.decode(plain)
-        events.extend(session.codebook(opened.policy).read_all(opened.events, opened.tokens))
-    return events
-
-
-def rules_for(session: Session, purpose: Purpose, slot: Slot, events: Sequence[Recorded]) -> Purpose:
-    """``purpose`` as far as it holds for one compartment with these events: how exactly times are told, how many kept.
-
-    A renewal under a policy that keeps finer times makes nothing finer that was recorded before: where any such event
-    is left, times are told as coarsely as they may have been kept.
-    """
-    held = session.held(slot.header.terms)
-    precision, keep = held.holds.precision, held.holds.keep
-    if slot.header.state == State.RENEWED and precision != (coarsest := session.history.coarsest(purpose.name)):
-        renewed = slot.header.until - held.lifetime
-        counted = events if len(events) <= keep else dedupe(events)[-keep:]
-        if any(event.at < renewed for event in counted):
-            precision = coarsest
-    if (precision, keep) == (purpose.precision, purpose.keep):
-        return purpose
-    return msgspec.structs.replace(purpose, precision=precision, keep=keep)
+    """Every event of blocks of one compartment, as :meth:`Books.everything` says."""
+    return session.books.everything(key.open_all(RecordType.BLOCK, rows))
 
 
 def public_event(event: Recorded) -> StoredEvent:

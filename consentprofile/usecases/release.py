@@ -6,7 +6,7 @@ compartments in force; an account whose key vanishes on the way is dropped befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,36 +14,28 @@ import msgspec
 
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
-from consentprofile.crypto.slots import Slot, SlotKind
 from consentprofile.errors import RoleNotAllowed
-from consentprofile.model.declaration import may_release
 from consentprofile.model.ids import Actor, parse_actor
-from consentprofile.model.policy import Purpose
-from consentprofile.model.profile import dedupe
 from consentprofile.release import ledger
-from consentprofile.release.counting import Counting
 from consentprofile.release.derived import Also, derive, wanted
 from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
 from consentprofile.release.manifest import manifest
-from consentprofile.release.period import is_told
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.release.plan import plan as plan_release
 from consentprofile.release.spec import ReleaseSpec, check_period
 from consentprofile.release.spec_file import read_spec
 from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
-from consentprofile.store.ports import BLOCK, StoredRelease
+from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.approval import Approved, is_approved
-from consentprofile.usecases.reading import open_blocks, rules_for
+from consentprofile.usecases.census import Census, Progress, take
 from consentprofile.usecases.session import Session
 
-SLICE: Final = 100
-"""Compartments read under the gate before it is passed on: a few milliseconds."""
-
-Progress = Callable[[int, int], None]
-"""Told how many slots of how many have been read."""
+ATTEMPTS: Final = 3
+"""How often a release is prepared beside others that change the store, before it is prepared with all others waiting.
+"""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,15 +53,6 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     def figures(self) -> Figures:
         """The figures as a table, for people, data frames and pictures."""
         return figures_of(self.files)
-
-
-class _Counted:
-    """What is counted over the compartments in force, and where each counted account stands in the keyring."""
-
-    def __init__(self, spec: ReleaseSpec) -> None:
-        self.counting = Counting(spec)
-        self.members: dict[int, tuple[int, bytes]] = {}
-        """slot → (generation, pseudonym)"""
 
 
 def release(
@@ -95,8 +78,7 @@ def release(
     if found is None:
         approved = Approved(session, spec, asker)
         approved.require()
-        counted = _count(session, spec, progress)
-        found = _publish(session, spec, counted, asker, approved)
+        found = _publish(session, spec, take(session, spec, progress), asker, approved)
     number, files, repeated = found
     beside = derive(files, derived)
     write_folder(files, out, beside)
@@ -125,8 +107,8 @@ def plan(session: Session, text: str, name: str, *, progress: Progress | None = 
             session.ground.log.append((draft,), session.policy.digest)
     if answered is not None:
         return plan_release(spec, answered.cells)
-    counted = _count(session, spec, progress)
-    settled = settle(counted.counting.counted(), spec.rules, ledger.earlier_cells(entries, spec.purpose))
+    counted = take(session, spec, progress).standing(session).counted
+    settled = settle(counted, spec.rules, ledger.earlier_cells(entries, spec.purpose))
     return msgspec.structs.replace(plan_release(spec, settled), approved=is_approved(session, spec))
 
 
@@ -152,81 +134,49 @@ def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dic
     return number, files, True
 
 
-def _count(session: Session, spec: ReleaseSpec, progress: Progress | None) -> _Counted:
-    """Read every compartment of the purpose that is in force, slice by slice."""
-    counted = _Counted(spec)
-    purpose = session.policy.purposes[spec.purpose]
-    after = done = 0
-    while True:
-        with session.ground.files.reading(), session.ground.keyring.snapshot():
-            now = session.now()
-            total = session.ground.keyring.count()
-            slots = session.ground.keyring.iterate(after, SLICE)
-            suppressed = session.ground.keyring.has_suppressions()
-            rows = session.ground.rows(BLOCK).between(after + 1, slots[-1].number) if slots else {}
-            for slot in slots:
-                if _counts(session, slot, spec, now, suppressed=suppressed):
-                    key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
-                    sealed = rows.get((slot.number, slot.header.generation), ())
-                    events = open_blocks(session, key, sealed, slot.header.terms, now)
-                    rules = rules_for(session, purpose, slot, events)
-                    if _tells(session, spec, rules):
-                        counted.counting.add(key.secret.member(), dedupe(events)[-rules.keep :])
-                        counted.members[slot.number] = slot.header.generation, key.secret.member()
-                    del key
-        if not slots:
-            return counted
-        after = slots[-1].number
-        done += len(slots)
-        if progress is not None:
-            progress(done, max(total, done))
-
-
-def _counts(session: Session, slot: Slot, spec: ReleaseSpec, now: int, *, suppressed: bool) -> bool:
-    """Whether a slot is a compartment that may be counted; ``suppressed``: anybody is at all.
-
-    Whoever consented to stricter releases than this one is not counted in it.
-    """
-    header = slot.header
-    if (
-        header.kind != SlotKind.COMPARTMENT
-        or header.purpose != session.purpose_numbers[spec.purpose]
-        or not session.is_in_force(slot, now)
-    ):
-        return False
-    holds = session.held(header.terms).holds
-    if not may_release(holds.release, spec.rules, spec.min_accounts):
-        return False
-    return not suppressed or holds.reasons.isdisjoint(session.reasons(header.tag))
-
-
-def _tells(session: Session, spec: ReleaseSpec, rules: Purpose) -> bool:
-    """Whether times as they are kept tell what is asked: what lies within the period, and in which order."""
-    if rules.precision == "second":
-        return True
-    return not spec.measure.exact and is_told(session.calendar, rules, spec.instants)
-
-
 def _publish(
-    session: Session, spec: ReleaseSpec, counted: _Counted, asker: Actor, approved: Approved
+    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
 ) -> tuple[int, dict[str, bytes], bool]:
+    """Protect what was counted and keep it in the ledger, unless somebody else has answered meanwhile.
+
+    What takes long is done before the writer lock is taken. Where keyring or ledger change between the two it is done
+    anew, and at last under the lock.
+    """
+    for _ in range(ATTEMPTS):
+        found = _try_to_publish(session, spec, census, asker, approved)
+        if found is not None:
+            return found
+    with session.ground.writing():
+        while (found := _try_to_publish(session, spec, census, asker, approved)) is None:
+            pass  # the clock has passed the end of a consent
+    return found
+
+
+def _try_to_publish(
+    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
+) -> tuple[int, dict[str, bytes], bool] | None:
+    with session.ground.files.reading():
+        entries = _ledger(session)
+    known, standing = len(entries), census.standing(session)
+    earlier = ledger.earlier_cells(entries, spec.purpose)
+    protected = protect(standing.counted, spec.rules, earlier, min_accounts=spec.min_accounts)
     with session.ground.writing():
         now = session.now()
-        entries = _ledger(session)
+        number = session.ground.releases.next_number()
+        if number != known + 1:
+            entries = _ledger(session)
         files = ledger.answer(entries, spec)
         if files is not None:  # another process answered meanwhile; there is one answer
-            number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
-            return number, files, True
+            return next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical), files, True
         check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
         approved.require()  # an officer may have taken it back while it was counted
-        _drop_vanished(session, spec, counted, now)
-        earlier = ledger.earlier_cells(entries, spec.purpose)
-        protected = protect(counted.counting.counted(), spec.rules, earlier, min_accounts=spec.min_accounts)
+        unchanged = session.ground.keyring.changes() == standing.changes and now < standing.until
+        if not unchanged or number != known + 1:
+            return None
         salt = random_bytes(SALT_BYTES)
         root = session.ground.log.head().frontier.root()
         files = render(spec, protected.published, manifest(spec, session.policy, salt=salt, root=root))
         entry = ledger.entry(spec, policy=session.policy.digest, salt=salt, cells=protected.ledger, files=files)
-        number = session.ground.releases.next_number()
         sealed = session.keys.seal_record(RecordType.LEDGER, number, ledger.pack(entry))
         facts = (("release", number), ("specification", entry.digest))
         with session.ground.files.data_transaction(full=True):
@@ -236,17 +186,3 @@ def _publish(
             booked = session.actor_entry(sequence, now, asker, Operation.RELEASED, spec.purpose, "")
             session.ground.log.note_actors([(sequence, booked)])
     return number, files, False
-
-
-def _drop_vanished(session: Session, spec: ReleaseSpec, counted: _Counted, now: int) -> None:
-    with session.ground.keyring.snapshot():
-        suppressed = session.ground.keyring.has_suppressions()
-        for number, (generation, pseudonym) in counted.members.items():
-            slot = session.ground.keyring.slot(number)
-            if slot is None or not _counts(session, slot, spec, now, suppressed=suppressed):
-                counted.counting.drop(pseudonym)
-            elif slot.header.generation != generation:
-                # A new key of the same compartment (retention) keeps its secret; a new consent has another one.
-                key = session.keys.unwrap(slot, purpose=spec.purpose, terms=session.bound(slot.header.terms))
-                if key.secret.member() != pseudonym:
-                    counted.counting.drop(pseudonym)

@@ -44,6 +44,7 @@ from consentprofile.store.ports import (
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.tlog.note import is_key_name
 from consentprofile.usecases import actor_book
+from consentprofile.usecases.books import Books
 from consentprofile.usecases.held_terms import HeldTerms, TermsBook
 
 FIRST_EPOCH: Final = 1
@@ -102,7 +103,7 @@ class Session:
         """The purposes that the keys at hand open, in the order of the policy, with their numbers."""
         # Asked of the ground each time: a fork gives it another keyring.
         self.terms_book: Final = TermsBook(self.history, self.projector, lambda: ground.keyring.all_terms())  # noqa: PLW0108
-        self._codebooks: dict[int, Codebook] = {}
+        self.books: Final = Books(self.history, self.terms_book)
         ground.policy = self.policy_number
 
     def now(self, head: Head | None = None) -> int:
@@ -133,12 +134,7 @@ class Session:
 
     def codebook(self, policy: int) -> Codebook:
         """The words of an accepted policy. Raises :class:`CorruptRecord` for a number that was never accepted."""
-        book = self._codebooks.get(policy)
-        if book is None:
-            if policy not in self._policies:
-                raise CorruptRecord("a block names a policy that the store never accepted; run `consentprofile check`")
-            book = self._codebooks[policy] = Codebook(self._policies[policy])
-        return book
+        return self.books.codebook(policy)
 
     # ---- accounts and compartments ---------------------------------------------------------------
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
+
+import numpy as np
 
 from consentprofile.model.event import Recorded
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.model.policy_file import read_policy
+from consentprofile.release.cells import Counted
 from consentprofile.release.counting import Counting
+from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
 from tests.release.sets import Cells, as_sets
@@ -127,12 +131,17 @@ def name(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-def counted(asked: ReleaseSpec, accounts: Mapping[int, Iterable[Recorded]]) -> Cells:
-    """The cells of these accounts."""
+def tallied(asked: ReleaseSpec, accounts: Mapping[int, Iterable[Recorded]], *, gone: Collection[int] = ()) -> Counted:
+    """What these accounts come to, without those that have gone."""
     counting = Counting(asked)
     for number, events in accounts.items():
         counting.add(name(number), events)
-    return as_sets(counting.counted())
+    return gathered(asked, [counting.portion()], np.array([number in gone for number in accounts], dtype=bool))
+
+
+def counted(asked: ReleaseSpec, accounts: Mapping[int, Iterable[Recorded]], *, gone: Collection[int] = ()) -> Cells:
+    """The cells of these accounts, without those that have gone."""
+    return as_sets(tallied(asked, accounts, gone=gone))
 
 
 def people(*numbers: int) -> frozenset[bytes]:

@@ -17,7 +17,7 @@ from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
 from tests.release.journeys import Accounts, journeys
 from tests.release.sets import Cells, as_sets, names, protect, settle, split
-from tests.release.shop_policy import POLICY, counted, name, rules, spec, spec_text
+from tests.release.shop_policy import POLICY, counted, name, rules, spec, spec_text, tallied
 
 TERMS_OF = {
     "reach": {"by": '["platform", "kind", "day"]', "until": "2024-01-08", "cells_per_account": "5"},
@@ -118,13 +118,8 @@ def test_batches_make_no_difference(asked: ReleaseSpec, accounts: Accounts) -> N
 def test_only_accounts_that_count_are_numbered_and_members_rise(
     asked: ReleaseSpec, accounts: Accounts, data: st.DataObject
 ) -> None:
-    measure = counting.Counting(asked)
-    for number, events in accounts.items():
-        measure.add(name(number), events)
     gone = data.draw(st.sets(st.sampled_from(sorted(accounts)))) if accounts else set()
-    for number in gone:
-        measure.drop(name(number))
-    found = measure.counted()
+    found = tallied(asked, accounts, gone=gone)
     behind = {account for members in as_sets(found).values() for account in names(members)}
     assert behind.isdisjoint(map(name, gone))
     assert split(found.pseudonyms.tobytes()) == sorted(behind)

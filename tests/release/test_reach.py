@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from consentprofile.model.event import Recorded
 from consentprofile.release.counting import Counting
+from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
-from tests.release.sets import Cells, as_sets
-from tests.release.shop_policy import SINCE, UNTIL, event, name, people, spec
+from tests.release.sets import Cells
+from tests.release.shop_policy import SINCE, UNTIL, counted, event, name, people, spec
 
 TOTAL = spec()
 BY_PLATFORM = spec(by='["platform"]')
@@ -20,10 +21,7 @@ BY_PAGE = spec(by='["page"]')
 
 
 def reach(asked: ReleaseSpec, accounts: dict[int, list[Recorded]]) -> Cells:
-    measure = Counting(asked)
-    for number, events in accounts.items():
-        measure.add(name(number), events)
-    return as_sets(measure.counted())
+    return counted(asked, accounts)
 
 
 def test_without_dimensions_there_is_one_cell() -> None:
@@ -87,19 +85,16 @@ def test_which_cells_count_does_not_depend_on_the_order_of_events() -> None:
 
 
 def test_a_dropped_account_is_as_one_that_never_was() -> None:
-    measure = Counting(BY_PLATFORM)
-    for number in (1, 2):
-        measure.add(name(number), [event(platform="mobile"), event(platform="tablet")])
-    measure.drop(name(1))
-    measure.drop(name(3))
-    assert as_sets(measure.counted()) == reach(BY_PLATFORM, {2: [event(platform="mobile"), event(platform="tablet")]})
+    both = [event(platform="mobile"), event(platform="tablet")]
+    assert counted(BY_PLATFORM, {1: both, 2: both}, gone=[1, 3]) == reach(BY_PLATFORM, {2: both})
 
 
 def test_an_account_cannot_be_counted_in_parts() -> None:
     measure = Counting(TOTAL)
     measure.add(name(1), [event()])
+    measure.add(name(1), [event()])
     with pytest.raises(ValueError, match="once"):
-        measure.add(name(1), [event()])
+        gathered(TOTAL, [measure.portion()])
 
 
 def test_a_pseudonym_of_another_length_is_refused() -> None:

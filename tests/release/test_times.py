@@ -12,21 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentprofile.errors import InvalidSpec
-from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
-from tests.release.sets import Cells, as_sets
-from tests.release.shop_policy import POLICY, SINCE, UNTIL, event, name, people, spec, spec_text
+from tests.release.sets import Cells
+from tests.release.shop_policy import POLICY, SINCE, UNTIL, counted, event, people, spec, spec_text
 
 HOUR, DAY = 3600, 86400
 
 
 def cells(asked: ReleaseSpec, accounts: dict[int, Sequence[int]]) -> Cells:
     """The cells of accounts that logged in on a mobile at these times."""
-    counting = Counting(asked)
-    for number, times in accounts.items():
-        counting.add(name(number), [event(at=at, platform="mobile", channel="web") for at in times])
-    return as_sets(counting.counted())
+    return counted(
+        asked,
+        {
+            number: [event(at=at, platform="mobile", channel="web") for at in times]
+            for number, times in accounts.items()
+        },
+    )
 
 
 def test_months_weeks_and_days_are_listed_whole() -> None:

@@ -16,6 +16,7 @@ from consentprofile.store.files import Files
 from consentprofile.store.ports import Ground
 from consentprofile.usecases import reading, release
 from consentprofile.usecases.approval import Approved
+from consentprofile.usecases.census import Census
 from consentprofile.usecases.session import Session
 from tests.usecases.scene import Scene, event
 from tests.usecases.test_retention import LATER, busy
@@ -116,17 +117,17 @@ def test_a_release_meanwhile_drops_nobody_who_is_still_there(scene: Scene, monke
         'format = 1\nname = "r"\npurpose = "planning"\nmeasure = "reach"\nby = ["platform"]\nfrom = 2024-04-01\n'
         'until = 2024-05-01\nzone = "Europe/Berlin"\n[protection]\nkind = "threshold"\n'
     )
-    dropped: list[bytes] = []
+    standing: list[int] = []
     publish = release._publish
 
     def publishing(
-        session: Session, spec: ReleaseSpec, counted: release._Counted, asker: Actor, approved: Approved
+        session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
     ) -> tuple[int, dict[str, bytes], bool]:
         assert scene.store.upkeep.run_retention(attended=True).resealed == 4
-        monkeypatch.setattr(counted.counting, "drop", dropped.append)
-        return publish(session, spec, counted, asker, approved)
+        standing.append(len(census.standing(session).counted.pseudonyms))
+        return publish(session, spec, census, asker, approved)
 
     monkeypatch.setattr(release, "_publish", publishing)
     scene.store.release(spec, scene.folder / "out")
-    assert dropped == []
+    assert standing == [4]
     assert scene.store.check().is_clean

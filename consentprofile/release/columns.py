@@ -1,0 +1,231 @@
+"""The events of many blocks as columns, read at once: no Python object is made of an event.
+
+The plaintexts of the blocks (:mod:`consentprofile.model.block`) lie end to end in one array of bytes, with a cursor in
+each of them; every step reads the same element of the same event in all. A block that is not of the usual shape (it
+names another policy, holds a long array, or is one of few with so many events) is not read here but handed back, to be
+read by itself. So what is here need not be complete, only right: a block counts as read where its cursor has come to
+rest on the block's last byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from consentprofile.release.measures.measure import Numbers
+
+    Bytes = NDArray[np.uint8]
+
+MISSING: Final = -(1 << 63)
+"""What stands for a field that an event does not have, or whose value is no number."""
+
+FEWEST: Final = 8
+"""Where fewer blocks than these have another event, a step costs more than reading them one by one."""
+
+_AHEAD: Final = 64
+"""Bytes behind the last block, and once more behind where cursors that went astray are left: a step looks ahead."""
+
+# MessagePack: the first byte of what is met, and how many bytes it takes in all.
+_FIXED_ARRAY: Final = 0x90
+_ARRAY_16: Final = 0xDC
+_BYTES_8: Final = 0xC4
+_UINT_32: Final = 0xCE
+_LARGEST_FIXED: Final = 0x7F
+_DIGEST: Final = 2 + 16
+_LEAST: Final = 25
+"""Bytes of an event without fields: the array's head 1, the id 18, the time 5, the kind 1."""
+_NUMBERS: Final = {
+    0xCC: ">u1", 0xCD: ">u2", 0xCE: ">u4", 0xCF: ">u8", 0xD0: ">i1", 0xD1: ">i2", 0xD2: ">i4", 0xD3: ">i8"
+}  # fmt: skip
+_LARGEST_NEGATIVE: Final = 0xE0
+_UNKNOWN: Final = 1 << 40
+"""What is no value of an event: the cursor is led out of its block."""
+
+
+class Columns(NamedTuple):
+    """Events, one element for each, those of a block together.
+
+    ``block`` is the place of the event's block among those given, rising; ``at`` in seconds since 1970 UTC; ``id`` the
+    first eight bytes of the stored id; ``kind`` the kind's position; ``fields`` have the numbers of the fields asked
+    for by their position: a value's position, or a number as stored, :data:`MISSING` for none.
+    """
+
+    block: Numbers
+    at: Numbers
+    id: NDArray[np.uint64]
+    kind: Numbers
+    fields: dict[int, Numbers]
+
+    def only(self, places: Numbers) -> Columns:
+        """The events at these places."""
+        fields = {field: values[places] for field, values in self.fields.items()}
+        return Columns(self.block[places], self.at[places], self.id[places], self.kind[places], fields)
+
+
+def read(blocks: Sequence[bytes], policy: int, fields: Iterable[int]) -> tuple[Columns, Numbers]:
+    """The events of ``blocks`` that name ``policy``, and the places of the blocks that were not read, rising.
+
+    Cost: about 0.1 microseconds an event, where a batch has a thousand blocks and more.
+    """
+    import numpy as np
+
+    walk = _Walk(blocks, policy)
+    walk.run()
+    read = walk.read()
+    return walk.columns(read, fields), np.flatnonzero(~read)
+
+
+class _Walk:
+    """The cursors on their way. Blocks are taken in falling order of their events, so those with more come first."""
+
+    def __init__(self, blocks: Sequence[bytes], policy: int) -> None:
+        import numpy as np
+
+        lengths = np.fromiter(map(len, blocks), dtype=np.int64, count=len(blocks))
+        text = b"".join((*blocks, bytes(2 * _AHEAD)))
+        self._text = text
+        self._bytes = np.frombuffer(text, dtype=np.uint8)
+        self._astray = len(text) - _AHEAD  # no block ends here
+        self._end = np.cumsum(lengths)
+        cursor = self._end - lengths
+        named = self._bytes[cursor + 1] if policy <= _LARGEST_FIXED else np.full(len(blocks), 0xFF, dtype=np.uint8)
+        known = (lengths > 4) & (self._bytes[cursor] == _FIXED_ARRAY + 3) & (named == policy)
+        tokens, cursor = self._array(cursor + 2)
+        events, cursor = self._array(np.minimum(cursor + tokens * _DIGEST, self._astray))
+        # A block without events is handed back; and so is one that says it has more than it can hold, or a few bytes
+        # would ask for a lot of memory.
+        known &= (tokens >= 0) & (events > 0) & (events * _LEAST <= lengths)
+        self._counts = np.where(known, events, 0)
+        self._order = np.argsort(-self._counts, kind="stable")
+        self._cursor = cursor[self._order]
+        self._base = np.cumsum(self._counts) - self._counts
+        total = int(self._counts.sum())
+        self._event = np.zeros(total, dtype=np.int64)
+        """Where each event's first pair begins, 0 for an event that was not come to."""
+        self._pairs: list[Numbers] = []
+        """Where each event's pair of this number begins, 0 where it has none."""
+        self._total = total
+
+    def _array(self, cursor: Numbers) -> tuple[Numbers, Numbers]:
+        """How many elements the arrays have that begin at ``cursor``, and where these begin; -1 for no array."""
+        import numpy as np
+
+        head = self._bytes[cursor].astype(np.int64)
+        long = head == _ARRAY_16
+        count = np.where(head >> 4 == _FIXED_ARRAY >> 4, head & 15, -1)
+        if long.any():
+            count = np.where(long, self._wide(">u2")[cursor + 1], count)
+        return count, cursor + np.where(long, 3, 1)
+
+    def _wide(self, kind: str) -> Numbers:
+        """The number of this type that begins at each byte: a view, nothing is copied."""
+        import numpy as np
+
+        width = np.dtype(kind).itemsize
+        return np.ndarray(len(self._text) - width + 1, dtype=kind, buffer=self._text, strides=(1,))
+
+    def run(self) -> None:
+        """Take every cursor through the events of its block."""
+        import numpy as np
+
+        falling = self._counts[self._order]
+        base = self._base[self._order]
+        astray, step, text = self._astray, _steps(), self._bytes
+        number = 0
+        while True:
+            going = int(np.searchsorted(-falling, -number, side="left"))
+            if going < FEWEST:
+                return
+            place = base[:going] + number
+            size, cursor = self._array(self._cursor[:going])
+            shaped = (
+                (size >= 3)
+                & (text[cursor] == _BYTES_8)
+                & (text[cursor + 1] == 16)
+                & (text[cursor + _DIGEST] == _UINT_32)
+                & (text[cursor + _LEAST - 2] <= _LARGEST_FIXED)
+            )
+            cursor = np.where(shaped, cursor + _LEAST - 1, astray)
+            self._event[place] = cursor
+            left = np.where(shaped, (size - 3) >> 1, 0)
+            for pair in range(int(left.max())):
+                if pair == len(self._pairs):
+                    self._pairs.append(np.zeros(self._total, dtype=np.int64))
+                has = left > pair
+                if has.all():
+                    self._pairs[pair][place] = cursor
+                    cursor = np.minimum(cursor + 1 + step[text[cursor + 1]], astray)
+                else:
+                    some = np.flatnonzero(has)
+                    at = cursor[some]
+                    self._pairs[pair][place[some]] = at
+                    cursor[some] = np.minimum(at + 1 + step[text[at + 1]], astray)
+            self._cursor[:going] = cursor
+            number += 1
+
+    def read(self) -> NDArray[np.bool_]:
+        """Which blocks were read: their cursors are where the blocks end."""
+        import numpy as np
+
+        ended = np.zeros(len(self._counts), dtype=bool)
+        ended[self._order] = self._cursor == self._end[self._order]
+        return ended & (self._counts > 0)
+
+    def columns(self, read: NDArray[np.bool_], fields: Iterable[int]) -> Columns:
+        """The events of the blocks that were read."""
+        import numpy as np
+
+        block = np.repeat(np.arange(len(self._counts)), self._counts)
+        kept = read[block]
+        everything = bool(kept.all())
+        first = self._event if everything else self._event[kept]
+        pairs = self._pairs if everything else [pair[kept] for pair in self._pairs]
+        found = {field: np.full(len(first), MISSING, dtype=np.int64) for field in fields}
+        for pair in pairs:
+            named = self._bytes[pair]
+            named[pair == 0] = 0xFF
+            for field, values in found.items():
+                here = np.flatnonzero(named == field)
+                values[here] = self._values(pair[here] + 1)
+        return Columns(
+            block=block if everything else block[kept],
+            at=self._wide(">u4")[first - 5].astype(np.int64),
+            id=self._wide(">u8")[first - _LEAST + 3].astype(np.uint64),
+            kind=self._bytes[first - 1].astype(np.int64),
+            fields=found,
+        )
+
+    def _values(self, cursor: Numbers) -> Numbers:
+        """The numbers that begin at ``cursor``, :data:`MISSING` for anything else."""
+        import numpy as np
+
+        head = self._bytes[cursor].astype(np.int64)
+        large = np.flatnonzero(head > _LARGEST_FIXED)
+        if not len(large):
+            return head
+        values = head.copy()
+        heads, at = head[large], cursor[large]
+        numbers = np.where(heads >= _LARGEST_NEGATIVE, heads - 256, MISSING)
+        for kind, name in _NUMBERS.items():
+            here = np.flatnonzero(heads == kind)
+            if len(here):
+                numbers[here] = self._wide(name)[at[here] + 1].astype(np.int64)
+        values[large] = numbers
+        return values
+
+
+def _steps() -> Numbers:
+    """By its first byte, how many bytes a value takes in all."""
+    import numpy as np
+
+    steps = np.full(256, _UNKNOWN, dtype=np.int64)
+    steps[: _LARGEST_FIXED + 1] = steps[_LARGEST_NEGATIVE:] = 1
+    steps[[0xC2, 0xC3]] = 1
+    steps[_BYTES_8] = _DIGEST
+    for kind, name in _NUMBERS.items():
+        steps[kind] = 1 + np.dtype(name).itemsize
+    return steps

@@ -1,0 +1,127 @@
+"""A census: everybody who counts in a release, and who of them has gone before it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consentprofile.crypto.compartments import CompartmentOpener
+from consentprofile.release.cells import Counted
+from consentprofile.release.gathering import gathered
+from consentprofile.release.spec import ReleaseSpec
+from consentprofile.store.ports import Compartments
+from consentprofile.usecases.collector import no_collector
+from consentprofile.usecases.counting import LARGEST_SLICE, Counter, Judge, Question, Tally
+from consentprofile.usecases.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STRETCH: Final = 30_000
+"""Slots that are counted between two tellings of the progress."""
+
+Progress = Callable[[int, int], None]
+"""Told how many slots of how many have been read. What it raises ends the counting, and nothing is left of it."""
+
+
+class Standing(NamedTuple):
+    """A census as it stands: who counts, as the keyring was after so many changes, and until which second, UTC."""
+
+    counted: Counted
+    changes: int
+    until: int
+
+
+class Census:
+    """What was counted for one specification, and where each counted account stands in the keyring."""
+
+    def __init__(self, spec: ReleaseSpec, tallies: list[Tally], changes: int) -> None:
+        self._spec = spec
+        self._tallies = tallies
+        self._changes = changes
+        """How often the keyring had changed when the counting began."""
+
+    def __repr__(self) -> str:
+        return "<Census, content withheld>"
+
+    def standing(self, session: Session) -> Standing:
+        """The census without those who have gone: whose key has been destroyed, who may not be counted any more.
+
+        What it finds holds for as long as the keyring counts the same changes, and no longer than ``until``.
+        """
+        import numpy as np
+
+        with session.ground.files.reading():
+            now, changes = session.now(), session.ground.keyring.changes()
+        until = np.concatenate([tally.until for tally in self._tallies])
+        gone = until <= now if changes == self._changes else self._gone(session, now)
+        left = until[~gone]
+        counted = gathered(self._spec, [tally.portion for tally in self._tallies], gone)
+        return Standing(counted, changes, int(left.min()) if len(left) else now + 1)
+
+    def _gone(self, session: Session, now: int) -> NDArray[np.bool_]:
+        """Who is not to be counted at ``now``: everybody whose compartment is not found again as it was."""
+        import numpy as np
+
+        slot = np.concatenate([tally.slot for tally in self._tallies])
+        generation = np.concatenate([tally.generation for tally in self._tallies]).tolist()
+        pseudonyms = np.concatenate([tally.portion.pseudonyms for tally in self._tallies])
+        places = {number: place for place, number in enumerate(slot.tolist())}
+        gone = np.ones(len(slot), dtype=bool)
+        with _gate(session):
+            question, opener = _question(session, self._spec, now), _opener(session, self._spec)
+        judge = Judge(question, session.books)
+        first, last = 1, int(slot.max(initial=0))
+        while first <= last:
+            with _gate(session) as compartments:
+                found = compartments.slots(first, last, question.number, LARGEST_SLICE)
+                for number, header, record in found:
+                    place = places.get(number)
+                    if place is None or not judge.counts(header, record):
+                        continue
+                    if header.generation != generation[place]:
+                        # A new key of the same compartment (retention) keeps its secret; a new consent has another.
+                        bound = judge.standing(header.terms).bound
+                        pseudonym, _ = opener.open(number, record, header.generation, bound, ())
+                        if np.bytes_(pseudonym) != pseudonyms[place]:
+                            continue
+                    gone[place] = False
+            if len(found) < LARGEST_SLICE:
+                break
+            first = found[-1][0] + 1
+        return gone
+
+
+def take(session: Session, spec: ReleaseSpec, progress: Progress | None) -> Census:
+    """Count every compartment of the specification's purpose that is in force, slice by slice."""
+    with _gate(session) as compartments:
+        changes, last = session.ground.keyring.changes(), compartments.last()
+        question, opener = _question(session, spec, session.now()), _opener(session, spec)
+    counter = Counter(question, session.books, opener)
+    for first in range(1, last + 1, STRETCH):
+        end = min(first + STRETCH - 1, last)
+        with no_collector():
+            counter.run(lambda: _gate(session), first, end)
+        if progress is not None:
+            progress(end, last)
+    return Census(spec, [counter.tally()], changes)
+
+
+@contextmanager
+def _gate(session: Session) -> Iterator[Compartments]:
+    with session.ground.files.reading(), session.ground.keyring.snapshot():
+        yield session.ground.compartments
+
+
+def _question(session: Session, spec: ReleaseSpec, now: int) -> Question:
+    tags = {tag for tag, _, _ in session.ground.keyring.suppressions()}
+    suppressed: Mapping[bytes, frozenset[str]] = {tag: session.reasons(tag) for tag in tags}
+    purpose = session.policy.purposes[spec.purpose]
+    return Question(spec, purpose, session.purpose_numbers[spec.purpose], now, suppressed)
+
+
+def _opener(session: Session, spec: ReleaseSpec) -> CompartmentOpener:
+    store, _ = session.ground.keyring.identity()
+    return CompartmentOpener(store, session.keys.require_purpose(spec.purpose), spec.purpose)

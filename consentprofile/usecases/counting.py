@@ -1,0 +1,223 @@
+"""Counting the compartments of a purpose that are in force, for a release.
+
+Under the gate, slice by slice, keys are fetched, blocks opened, and keys put down again. What was opened is counted
+when the gate has been passed on. Who was counted, and until when that may be, is remembered: before anything is
+published, whoever has gone meanwhile is taken out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consentprofile.crypto.compartments import CompartmentOpener
+from consentprofile.crypto.slots import HEADER, NO_KEY, Slot, SlotHeader
+from consentprofile.model.consent import IN_FORCE, State
+from consentprofile.model.declaration import may_release
+from consentprofile.model.policy import Precision, Purpose
+from consentprofile.model.profile import dedupe
+from consentprofile.release.cells import Portion
+from consentprofile.release.counting import Counting, Opened
+from consentprofile.release.period import is_told
+from consentprofile.release.spec import ReleaseSpec
+from consentprofile.store.ports import Compartment, Compartments
+from consentprofile.usecases.books import Books
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+HELD: Final = 0.002
+"""Seconds for which the gate is to be held for a slice."""
+FIRST_SLICE, LARGEST_SLICE = 64, 1024
+"""Compartments of the first slice, and of the largest: slices grow and shrink with the time that they take."""
+
+BATCH: Final = 4096
+"""Compartments that are counted at once."""
+BATCH_BYTES: Final = 8 << 20
+"""Bytes of opened blocks that are counted at once, whatever compartments they are of."""
+
+_IN_FORCE: Final = frozenset(int(state) for state in IN_FORCE)
+
+Gate = Callable[[], AbstractContextManager[Compartments]]
+"""Holds the gate for one slice."""
+
+
+class Question(NamedTuple):
+    """What is counted: by which specification, of which purpose (its number in the keyring), as of which second UTC.
+
+    ``suppressed`` are the reasons that are noted for accounts, by their tags.
+    """
+
+    spec: ReleaseSpec
+    purpose: Purpose
+    number: int
+    now: int
+    suppressed: Mapping[bytes, frozenset[str]]
+
+
+class Tally(NamedTuple):
+    """What was counted, and for each pseudonym of it its compartment's slot and generation, and the second, UTC, at
+    which its consent ends."""
+
+    portion: Portion
+    slot: Integers
+    generation: Integers
+    until: Integers
+
+    def __repr__(self) -> str:
+        return "<Tally, content withheld>"
+
+
+class _Standing(NamedTuple):
+    """What is to be known of consents under the same terms."""
+
+    bound: bytes
+    cut: int
+    oldest: int
+    keep: int
+    released: bool
+    """Whether they allow a release under these rules."""
+    told: bool
+    """Whether times as they are kept tell what is asked."""
+    may_be_coarser: bool
+    """Whether times of a renewed consent may have been kept more coarsely before."""
+    reasons: frozenset[str]
+
+
+class Judge:
+    """Decides which compartments are counted."""
+
+    def __init__(self, question: Question, books: Books) -> None:
+        self._question = question
+        self._books = books
+        self._coarsest = books.history.coarsest(question.purpose.name)
+        self._standings: dict[int, _Standing] = {}
+
+    def standing(self, terms: int) -> _Standing:
+        """What holds under the terms of this number. Raises :class:`CorruptRecord`."""
+        found = self._standings.get(terms)
+        if found is None:
+            spec, held = self._question.spec, self._books.terms.held(terms)
+            found = self._standings[terms] = _Standing(
+                bound=held.bound,
+                cut=held.cut,
+                oldest=self._books.oldest(terms, self._question.now),
+                keep=held.holds.keep,
+                released=may_release(held.holds.release, spec.rules, spec.min_accounts),
+                told=self.tells(held.holds.precision),
+                may_be_coarser=held.holds.precision != self._coarsest,
+                reasons=held.holds.reasons,
+            )
+        return found
+
+    def tells(self, precision: Precision) -> bool:
+        """Whether times as they are kept tell what is asked: what lies within the period, and in which order."""
+        spec = self._question.spec
+        if precision == "second":
+            return True
+        return not spec.measure.exact and is_told(self._books.history.calendar, precision, spec.instants)
+
+    def counts(self, header: SlotHeader, record: bytes) -> bool:
+        """Whether the compartment of the purpose in a slot of these bytes, with this header, may be counted.
+
+        Whoever consented to stricter releases than this one is not counted in it.
+        """
+        if header.state not in _IN_FORCE or record.endswith(NO_KEY):
+            return False
+        standing, (_, _, _, now, suppressed) = self.standing(header.terms), self._question
+        if now >= header.until - standing.cut or not standing.released:
+            return False
+        return header.tag not in suppressed or standing.reasons.isdisjoint(suppressed[header.tag])
+
+
+class _Held(NamedTuple):
+    """A compartment that was opened."""
+
+    opened: Opened
+    slot: Slot
+    until: int
+    by_itself: bool
+    """Whether it takes its events to tell what rules hold for it."""
+
+    def __repr__(self) -> str:
+        return "<_Held, content withheld>"
+
+
+class Counter:
+    """Counts compartments as they are opened."""
+
+    def __init__(self, question: Question, books: Books, opener: CompartmentOpener) -> None:
+        self._question = question
+        self._books = books
+        self._opener = opener
+        self._judge = Judge(question, books)
+        self._counting = Counting(question.spec)
+        self._held: list[_Held] = []
+        self._bytes = 0
+        self._members: list[tuple[int, int, int]] = []
+
+    def run(self, gate: Gate, first: int, last: int) -> None:
+        """Count the compartments in the slots from ``first`` to ``last``."""
+        most = FIRST_SLICE
+        while first <= last:
+            with gate() as compartments:
+                began = time.perf_counter()
+                found = compartments.between(first, last, self._question.number, most)
+                self._open(found)
+                taken = time.perf_counter() - began
+            if len(found) < most:
+                break
+            first = found[-1].slot + 1
+            most = max(1, min(LARGEST_SLICE, 2 * most, int(most * HELD / taken)))
+            if len(self._held) >= BATCH or self._bytes >= BATCH_BYTES:
+                self._count()
+        self._count()
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+        import numpy as np
+
+        members = np.array(self._members, dtype=np.int64).reshape(-1, 3)
+        return Tally(self._counting.portion(), members[:, 0], members[:, 1], members[:, 2])
+
+    def _open(self, compartments: Iterable[Compartment]) -> None:
+        """Open what counts. The caller holds the gate, and no key outlives the call."""
+        judge = self._judge
+        for slot, header, record, blocks in compartments:
+            if not judge.counts(header, record):
+                continue
+            standing = judge.standing(header.terms)
+            by_itself = standing.may_be_coarser and header.state == State.RENEWED
+            if not (standing.told or by_itself):
+                continue
+            pseudonym, plain = self._opener.open(slot, record, header.generation, standing.bound, blocks)
+            opened = Opened(pseudonym, plain, standing.oldest, standing.keep)
+            until = header.until - standing.cut
+            self._held.append(_Held(opened, Slot(slot, header, record[HEADER.size :]), until, by_itself))
+            self._bytes += sum(map(len, plain))
+
+    def _count(self) -> None:
+        """Count what was opened since the last time, most of it at once."""
+        held, self._held, self._bytes = self._held, [], 0
+        usual = [one for one in held if not one.by_itself]
+        history = self._books.history
+        unusual = set(self._counting.add_all([one.opened for one in usual], history.policy, history.number))
+        self._note(one for place, one in enumerate(usual) if place not in unusual)
+        for one in (*(usual[place] for place in sorted(unusual)), *(one for one in held if one.by_itself)):
+            self._count_one(one)
+
+    def _count_one(self, held: _Held) -> None:
+        books, question = self._books, self._question
+        events = books.allowed(held.opened.blocks, held.slot.header.terms, question.now)
+        rules = books.rules(question.purpose, held.slot, events)
+        if self._judge.tells(rules.precision):
+            self._counting.add(held.opened.pseudonym, dedupe(events)[-rules.keep :])
+            self._note((held,))
+
+    def _note(self, counted: Iterable[_Held]) -> None:
+        self._members += [(one.slot.number, one.slot.header.generation, one.until) for one in counted]
