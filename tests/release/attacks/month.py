@@ -14,10 +14,9 @@ from datetime import timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from consentprofile.model.event import Recorded
-from consentprofile.release.counting import Counting
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.threshold import LedgerCell, protect
-from tests.release.shop_policy import name
+from tests.release.shop_policy import tallied
 from tests.release.test_shop import accounts, asked
 from tests.support.larger_shop import DAYS, FIRST, larger_shop
 
@@ -96,14 +95,11 @@ def month(days: Days, window: str, cadence: str) -> Month:
 
 def released(spec: ReleaseSpec, days: Days, ledger: list[LedgerCell]) -> tuple[LedgerCell, ...]:
     """What protection makes of these days, which the ledger is told."""
-    counting = Counting(spec)
     came: dict[int, list[Recorded]] = {}
     for visits in days:
         for account, events in visits.items():
             came.setdefault(account, []).extend(events)
-    for account, events in came.items():
-        counting.add(name(account), events)
-    settled = protect(counting.counted(), spec.rules, ledger, min_accounts=spec.min_accounts).ledger
+    settled = protect(tallied(spec, came), spec.rules, ledger, min_accounts=spec.min_accounts).ledger
     ledger += settled
     return settled
 
