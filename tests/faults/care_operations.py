@@ -32,6 +32,11 @@ def _restore(stage: Stage) -> None:
     cp.Store.restore(stage.leave(), key=stage.key, data=data, clock=stage.clock)
 
 
+def _recovery_copy(stage: Stage) -> None:
+    words = cp.Passphrase("correct horse battery staple", memory_kib=19 * 1024, iterations=2, lanes=1)
+    stage.store.write_recovery_copy(stage.beside / "recovery", key=stage.key, passphrase=words)
+
+
 def _lost(model: Model) -> None:
     """What was recorded since is in no copy."""
     for stands in model.account(EVE).compartments.values():
@@ -43,6 +48,11 @@ CARE: Final = (
         "back up the data",
         lambda stage: stage.store.back_up(stage.beside / "backup"),
         (a_leaf("backed-up", "officer"),),
+    ),
+    Operation(
+        "write a recovery copy",
+        _recovery_copy,
+        (a_leaf("recovery-copied", "officer"),),
     ),
     Operation(
         "restore the data",

@@ -90,6 +90,11 @@ def _a_new_key(store: cp.Store, model: Model, clock: SetClock) -> None:
     cp.KeyFile(store._session.ground.path.with_name("new.key")).enroll()
 
 
+def _retag(stage: Stage) -> None:
+    new = ReadyKey(stage.key.path.with_name("new.key"))
+    cp.Store.retag(stage.leave(), key=stage.key, new_key=new, clock=stage.clock)
+
+
 def _withdrawn(store: cp.Store, model: Model, clock: SetClock) -> None:
     store.withdraw_consent(BOB, ["analytics"])
     model.decide(BOB, ["analytics"], "withdraw")
@@ -274,6 +279,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (all_of(a_leaf("keys-rotated", "officer"), a_leaf("epoch-closed", "officer")),),
         prepare=_a_new_key,
         go_on=lambda store: store.resume_rotation(),
+    ),
+    Operation(
+        "give new tags",
+        _retag,
+        (all_of(a_leaf("keys-rotated", "officer"), a_leaf("epoch-closed", "officer")),),
+        prepare=_a_new_key,
+        renews=True,
     ),
     Operation(
         "sign a head",

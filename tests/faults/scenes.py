@@ -12,7 +12,7 @@ import consentprofile as cp
 from consentprofile.crypto import slots
 from consentprofile.crypto.slots import Slot
 from consentprofile.store.files import Durability
-from consentprofile.usecases import rotation
+from consentprofile.usecases import retagging, rotation
 from tests.faults.children import Stage
 from tests.stateful.model import Compartment, Decided, Model
 from tests.support.people import ADA, BOB, agree, login, look
@@ -39,6 +39,7 @@ def arrange_small_slices(change: Callable[[object, str, object], None]) -> None:
     change(rotation, "SLOTS", 3)
     change(rotation, "PAGES", 1)
     change(rotation, "ENTRIES", 1)
+    change(retagging, "PAGE", 3)
 
 
 def _nothing(store: cp.Store, model: Model, clock: SetClock) -> None:

@@ -89,7 +89,7 @@ class StoreFactory:
     ) -> cp.Store:
         """Open a store of this factory, with its key file or with the one that its keys were rotated to.
 
-        Where that is not said, and there is a new key for all of them, a rotation is carried to its end.
+        Where that is not said and there is a new key for all of them, a rotation is carried to its end, re-tagging too.
         """
         clock = clock or SetClock()
         file = self.key if key is None else cp.KeyFile(key)
@@ -99,6 +99,10 @@ class StoreFactory:
             if key is not None or not self.new_key_file.exists():
                 raise
         new = cp.KeyFile(self.new_key_file)
-        store = cp.Store.open(path, key=new, clock=clock, durability=durability, wait=wait)
+        try:
+            store = cp.Store.open(path, key=new, clock=clock, durability=durability, wait=wait)
+        except cp.KeysRotated:
+            cp.Store.retag(path, key=new, clock=clock, wait=wait)
+            store = cp.Store.open(path, key=new, clock=clock, durability=durability, wait=wait)
         store.resume_rotation()
         return store
