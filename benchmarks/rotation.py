@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks import workload
+from benchmarks.holds import Holds, note_disk, note_holds
 from benchmarks.ours import Ours
 from benchmarks.results import Results
 from benchmarks.sizes import told
@@ -30,7 +31,7 @@ def _rotate(stage: Stage, results: Results, purposes: int) -> None:
     ours = ours.copy(f"rotation-{purposes}-copy")
     stage.say("rotating")
     compartments = accounts * purposes
-    with ours.open() as store:
+    with ours.open() as store, Holds(store) as holds:
         waits, took = probed(ours, lambda: store.rotate_keys(KeyFile(stage.folder / f"rotated-{purposes}.key")))
     many = purposes == PURPOSES
     work = f"rotation, {told(compartments)} compartments of {told(accounts)} accounts"
@@ -39,4 +40,6 @@ def _rotate(stage: Stage, results: Results, purposes: int) -> None:
     results.note_rates(f"{work}: keys wrapped anew, those of accounts and evidence included", [took / slots], "keys")
     if many:
         note_waits(results, "rotation", waits)
+        note_holds(results, "rotation", holds.noted)
+        note_disk(results, stage.folder)
     ours.remove()

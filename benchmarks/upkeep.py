@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from benchmarks import processes, workload
+from benchmarks.holds import Holds, note_disk, note_holds
 from benchmarks.measure import Samples, duration, quantile, timed
 from benchmarks.ours import Ours
 from benchmarks.results import Results
@@ -40,7 +41,7 @@ def _compaction(stage: Stage, results: Results) -> None:
     stage.say("compacting")
     recorded = ours.sizes()[0] - before
     steps: Samples = []
-    with ours.open() as store:
+    with ours.open() as store, Holds(store) as holds:
         waits, due = probed(ours, lambda: _steps(store, steps))
         more, everything = probed(ours, lambda: store.upkeep.compact(everything=True))
     work = f"{told(size.compacted)} events of {told(size.accounts)} accounts"
@@ -49,6 +50,7 @@ def _compaction(stage: Stage, results: Results) -> None:
     results.note(f"{work}: compaction that record_many left to do", due, "ns", spread=f"{len(steps):,} steps")
     results.note_rates(f"{work}: compaction of everything", [everything / size.compacted], "events")
     note_waits(results, "compaction", waits + more)
+    note_holds(results, "compaction", holds.noted)
     compacted, free = ours.sizes()[0] - before, ours.free()
     results.note(f"{work}: bytes on disk for an event, as recorded", recorded / size.compacted, "bytes")
     results.note(
@@ -83,7 +85,8 @@ def _retention(stage: Stage, results: Results) -> None:
             store.record_many(Batch.of(rows).events, batch_size=BATCH)
         store.upkeep.compact()
         stage.say("running retention")
-        waits, took = probed(ours, lambda: store.upkeep.run_retention(attended=True))
+        with Holds(store) as holds:
+            waits, took = probed(ours, lambda: store.upkeep.run_retention(attended=True))
     resealed = len(range(0, accounts, 10))
     work = (
         f"retention, {told(resealed)} of {told(accounts)} accounts resealed, {size.retention_events} events each kept"
@@ -91,6 +94,8 @@ def _retention(stage: Stage, results: Results) -> None:
     results.note(work, took, "ns")
     results.note_rates(f"{work}, rate", [took / resealed], "accounts")
     note_waits(results, "retention", waits)
+    note_holds(results, "retention", holds.noted)
+    note_disk(results, stage.folder)
     ours.remove()
 
 

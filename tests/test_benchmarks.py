@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,9 +11,13 @@ import pytest
 
 from benchmarks import goals, importing, parts, peers, pictures, report, results, rivals, sizes, together, workload
 from benchmarks.__main__ import main
+from benchmarks.holds import Holds
 from benchmarks.measure import duration, grouped, quantile, quantiles
+from benchmarks.ours import Ours
 from benchmarks.results import Curve, Figure, Part, Ratio
 from benchmarks.stage import Stage
+from benchmarks.workload import Source
+from consentprofile.store.transaction import Transaction
 
 
 def _part(**more: object) -> Part:
@@ -209,6 +214,20 @@ def test_a_picture_shows_no_quantile_that_only_one_sample_vouches_for() -> None:
 )
 def test_a_time_is_shown_in_the_unit_that_suits_it(nanoseconds: float, shown: str) -> None:
     assert duration(nanoseconds) == shown
+
+
+def test_each_hold_of_the_writer_lock_is_noted_with_the_commits_and_syncs_in_it(tmp_path: Path) -> None:
+    ours = Ours(tmp_path, "held", workload.NOW)
+    ours.create(workload.CONSENTED, [workload.account(0)])
+    with ours.open("full") as store:
+        event = Source(1).row(workload.account(0), 0.0).event()
+        leave, sync = Transaction.__exit__, os.fsync
+        with Holds(store) as holds:
+            store.record(event)
+            store.withdraw_consent(workload.account(0), [workload.PURPOSE])
+        assert (Transaction.__exit__, os.fsync) == (leave, sync)
+    assert len(holds.noted) >= 2
+    assert all(0 < hold.waiting < hold.held for hold in holds.noted[:2])
 
 
 @pytest.mark.parametrize(
