@@ -20,7 +20,7 @@ UNCHANGED: Final = "Nothing was changed."
 SHOWN_FIRST: Final = "this approves what it shows"
 
 
-@click.command("approve", cls=Command)
+@click.command("approve", cls=Command, short_help="Approve, as an officer, what SPEC asks for.")
 @click.argument("spec", type=InputFile(text=True))
 @_actor
 @_reason
@@ -48,7 +48,7 @@ def approve_command(context: Context, spec: str, actor: str, reason: str | None,
     out.line(f"Approved, under the number {given.number}. Somebody else may ask for it now, once.")
 
 
-@click.command("disapprove", cls=Command)
+@click.command("disapprove", cls=Command, short_help="Take an approval back.")
 @click.argument("number", type=click.IntRange(min=0))
 @_actor
 @_reason

@@ -56,7 +56,7 @@ def keys_backup_command(context: Context, file: Path) -> None:
     context.out.warn(KEYRING_ADVICE)
 
 
-@click.command("journal", cls=Command)
+@click.command("journal", cls=Command, short_help="Write out which keys were destroyed, without people.")
 @click.option(
     "--out",
     metavar="FILE",

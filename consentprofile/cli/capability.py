@@ -10,7 +10,7 @@ import consentprofile as cp
 from consentprofile.cli.context import Command, Context, pass_context, store_options
 
 
-@click.command("capability", cls=Command)
+@click.command("capability", cls=Command, short_help="Write a key for some purposes and one role only.")
 @click.option("--purpose", "purposes", required=True, multiple=True, metavar="PURPOSE", help="A purpose that it opens.")
 @click.option(
     "--role", required=True, metavar="ROLE", help="The role that it is for: app records, others read where they may."

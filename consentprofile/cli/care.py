@@ -96,7 +96,7 @@ keys_command.add_command(rotate_command)
 keys_command.add_command(status_command)
 
 
-@keys_command.command("new", cls=Command)
+@keys_command.command("new", cls=Command, short_help="Print a new key, for an environment variable.")
 @json_option
 @pass_context
 def new_command(context: Context) -> None:

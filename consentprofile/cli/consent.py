@@ -59,7 +59,7 @@ def refuse_command(
             _tell(context, store.refuse_consent(account, purposes, notice=notice, method=method))
 
 
-@consent_command.command("renew", cls=Command)
+@consent_command.command("renew", cls=Command, short_help="Note that ACCOUNT renewed consents in force.")
 @_account
 @_purposes
 @click.option("--notice", required=True, metavar="VERSION", help="The notice that the person was shown.")
@@ -72,7 +72,7 @@ def renew_command(context: Context, account: str, purposes: tuple[str, ...], not
         _tell(context, store.renew_consent(account, purposes, notice=notice, method=method))
 
 
-@consent_command.command("withdraw", cls=Command)
+@consent_command.command("withdraw", cls=Command, short_help="Note that ACCOUNT withdrew; destroys the keys.")
 @_account
 @_purposes
 @click.option("--method", metavar="TEXT", help="How the person decided.")
@@ -120,7 +120,7 @@ def _written(done: cp.IssuedCertificate, target: Path | None) -> str | None:
     return str(target)
 
 
-@consent_command.command("show", cls=Command)
+@consent_command.command("show", cls=Command, short_help="Show what ACCOUNT decided, and the evidence of it.")
 @_account
 @store_options
 @pass_context
@@ -147,7 +147,7 @@ def show_command(context: Context, account: str) -> None:
         )
 
 
-@consent_command.command("import", cls=Command)
+@consent_command.command("import", cls=Command, short_help="Import decisions from a file.")
 @click.argument("file", type=InputFile(or_stdin=True))
 @click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="What the file is; told by its content.")
 @refused_rows

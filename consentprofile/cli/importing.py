@@ -54,7 +54,11 @@ def watching(out: Output, what: str) -> Iterator[Callable[[int, int, int | None]
 @click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="What the file is; told by its content.")
 @refused_rows
 @click.option(
-    "--workers", type=click.IntRange(0, 64), default=0, help="More processes that seal, where cores are free."
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=0,
+    metavar="NUMBER",
+    help="So many more processes encrypt: for a large file, where cores are free.",
 )
 @store_options
 @pass_context

@@ -34,7 +34,7 @@ def policy_command() -> None:
     """Check a policy; read it as a notice in plain words; change the policy of a store."""
 
 
-@policy_command.command("check", cls=Command)
+@policy_command.command("check", cls=Command, short_help="Check a policy file; name every fault at its place.")
 @click.argument("file", type=InputFile())
 @json_option
 @pass_context
@@ -61,7 +61,7 @@ def check_command(context: Context, file: str) -> None:
     out.line(f"Its digest is {policy.digest.hex()}.")
 
 
-@policy_command.command("show", cls=Command)
+@policy_command.command("show", cls=Command, short_help="Read a policy as a notice in plain words.")
 @click.argument("file", type=InputFile(), required=False)
 @store_options
 @pass_context
@@ -76,7 +76,7 @@ def show_command(context: Context, file: str | None) -> None:
     context.out.markdown(in_words(policy))
 
 
-@policy_command.command("diff", cls=Command)
+@policy_command.command("diff", cls=Command, short_help="Show what a changed policy would mean.")
 @click.argument("file", type=InputFile())
 @ending_option
 @store_options

@@ -11,7 +11,7 @@ from consentprofile.cli.context import Command, Context, json_option, pass_conte
 from consentprofile.cli.writing import require_free
 
 
-@click.command("recovery", cls=Command)
+@click.command("recovery", cls=Command, short_help="Seal a copy of the key under a long passphrase.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", required=True, help="The new file (mode 0600).")
 @store_options
 @pass_context
@@ -32,7 +32,7 @@ def recovery_command(context: Context, out: Path) -> None:
     )
 
 
-@click.command("recover", cls=Command)
+@click.command("recover", cls=Command, short_help="Make a lost key file again, from its recovery copy.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--key-file",

@@ -97,7 +97,7 @@ def plan_command(context: Context, spec: str) -> None:
     out.pairs(list(planned(plan)))
 
 
-@release_command.command("list", cls=Command)
+@release_command.command("list", cls=Command, short_help="List what was released, and what is approved.")
 @store_options
 @pass_context
 def list_command(context: Context) -> None:
@@ -138,7 +138,7 @@ def _list_releases(out: Output, found: tuple[cp.Released, ...]) -> None:
     )
 
 
-@release_command.command("show", cls=Command)
+@release_command.command("show", cls=Command, short_help="Show the figures of a release.")
 @click.argument("release", metavar="NUMBER|DIRECTORY")
 @store_options
 @pass_context

@@ -14,7 +14,7 @@ from consentprofile.cli.output import Misuse, Output, count
 NEW_KEY_CHOICES = "--new-key-file FILE, --new-key-env VARIABLE or --new-passphrase"
 
 
-@click.command("rotate", cls=Command)
+@click.command("rotate", cls=Command, short_help="Move the store to a new key.")
 @click.option(
     "--new-key-file",
     type=click.Path(path_type=Path),
@@ -90,7 +90,7 @@ def _new_key(out: Output, file: Path | None, variable: str | None, ask: bool) ->
     return named[0] if named else None
 
 
-@click.command("status", cls=Command)
+@click.command("status", cls=Command, short_help="Show from when on no old copy opens what was erased.")
 @store_options
 @pass_context
 def status_command(context: Context) -> None:

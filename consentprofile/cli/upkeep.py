@@ -39,7 +39,7 @@ def retention_command() -> None:
     """Destroy what is over: events past their retention or not allowed any more, and keys of consents that are over."""
 
 
-@retention_command.command("plan", cls=Command)
+@retention_command.command("plan", cls=Command, short_help="Show what `retention run` would destroy now.")
 @store_options
 @pass_context
 def plan_command(context: Context) -> None:
@@ -50,7 +50,7 @@ def plan_command(context: Context) -> None:
     _show(context.out, expiry, events)
 
 
-@retention_command.command("run", cls=Command)
+@retention_command.command("run", cls=Command, short_help="Destroy what is over, for good.")
 @click.option("--yes", is_flag=True, help="Do not ask: destroy what is over.")
 @click.option(
     "--attended",
@@ -97,8 +97,9 @@ def _nothing(events: cp.RetentionPlan) -> cp.Retained:
 def _show(out: Output, expiry: cp.Expiry, events: cp.RetentionPlan) -> None:
     out.line(f"Consents that are over, grace included: {expiry.dying:,} of {expiry.living:,}{_by(expiry.purposes)}.")
     out.line(
-        f"Events that may not be kept: {events.events:,}, in {events.due:,} of {events.living:,} compartments"
-        f"{_by(events.purposes)}; {events.emptied:,} of these hold nothing else{_narrowed(events.narrowed)}."
+        f"Compartments that hold more than they may: {events.due:,} of {events.living:,}{_by(events.purposes)}. "
+        f"{count(events.events, 'event')} to be destroyed{_narrowed(events.narrowed)}; "
+        f"{events.emptied:,} of these compartments would be empty."
     )
     if events.damaged:
         out.line(f"{count(events.damaged, 'compartment')} cannot be opened and will be left: run `check`.")

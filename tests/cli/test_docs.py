@@ -92,6 +92,13 @@ def test_every_option_and_command_explains_itself(path: str) -> None:
     assert [param.name for param in command.params if isinstance(param, click.Option) and not param.help] == []
 
 
+@pytest.mark.parametrize("path", sorted({tuple(path.split()[1:-1]) for path in COMMANDS}))
+def test_no_list_of_commands_breaks_off_in_a_sentence(path: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(main, [*path, "--help"], terminal_width=80)
+    assert told.exit_code == 0
+    assert [line for line in told.stdout.splitlines() if line.startswith("  ") and line.endswith("...")] == []
+
+
 def test_the_list_of_commands_names_every_command_and_where_it_is() -> None:
     assert {path.split()[1] for path in COMMANDS} == set(program.COMMANDS)
 

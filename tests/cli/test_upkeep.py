@@ -38,7 +38,8 @@ def test_the_plan_says_what_a_run_would_destroy_and_changes_nothing(shop: Shop) 
     said = shop.done("retention", "plan", *MARCH_IS_OVER)
     assert said == (
         "Consents that are over, grace included: 0 of 3.\n"
-        "Events that may not be kept: 1, in 1 of 3 compartments (marketing 1); 1 of these hold nothing else.\n"
+        "Compartments that hold more than they may: 1 of 3 (marketing 1). 1 event to be destroyed; "
+        "1 of these compartments would be empty.\n"
     )
     plan = counts(shop, "retention", "plan", *MARCH_IS_OVER)
     assert plan == {
