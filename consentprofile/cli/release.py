@@ -18,6 +18,10 @@ NO_FIGURE: Final = "no figure"
 """What stands where a figure is about too few."""
 
 
+ORDER: Final = ("plan", "approve", "disapprove", "list", "show")
+"""The commands in the order in which a release comes about; any others follow."""
+
+
 class Releasing(click.Group):
     """A group whose first argument may also be a specification: ``release SPEC`` is what people do most."""
 
@@ -26,6 +30,10 @@ class Releasing(click.Group):
         if args and args[0] not in self.commands and not set(args) & set(ctx.help_option_names):
             args = [make_command.name or "", *args]
         return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a release comes about."""
+        return list(dict.fromkeys(name for name in (*ORDER, *self.commands) if name in self.commands))
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Both ways of calling it."""
@@ -84,7 +92,7 @@ def make_command(context: Context, spec: str, folder: Path, actor: str, bare: bo
     out.line(f"Release {done.number} is in {done.folder}{again}: {', '.join(sorted(done.files))}.")
 
 
-@release_command.command("plan", cls=Command)
+@release_command.command("plan", cls=Command, short_help="Show what a release would be and cost, never its figures.")
 @click.argument("spec", type=InputFile(text=True))
 @store_options
 @pass_context

@@ -62,6 +62,13 @@ class ReleaseApproval(Asked, frozen=True, kw_only=True):
     actor: str
     reason: str
 
+    def __repr__(self) -> str:
+        return f"<ReleaseApproval {self.number}>"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Nothing of what it holds: rich asks for this instead of the representation."""
+        return []
+
 
 class _Given(NamedTuple):
     """An approval: the sequence of its leaf, and its entry."""

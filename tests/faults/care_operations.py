@@ -1,4 +1,4 @@
-"""Operations that keep a store safe, for :data:`tests.faults.operations.OPERATIONS`: copies, restoring."""
+"""What officers do, for :data:`tests.faults.operations.OPERATIONS`: copies, restoring, approving a release."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import consentprofile as cp
 from tests.faults.children import Stage
-from tests.faults.scenes import EVE, Operation, a_leaf, all_of, recorded
+from tests.faults.scenes import EVE, OFFICER, Operation, a_leaf, all_of, recorded
 from tests.stateful.model import Model
 from tests.support.people import ADA, agree, login
 from tests.support.stores import SetClock
@@ -43,6 +43,32 @@ def _lost(model: Model) -> None:
         stands.events.clear()
 
 
+QUESTION: Final = "reach.toml"
+"""What the specification of a release is called, beside the stores."""
+
+SPEC: Final = """\
+format = 1
+name = "reach"
+purpose = "analytics"
+measure = "reach"
+from = 2024-02-01
+until = 2024-03-01
+zone = "Europe/Berlin"
+protection = { kind = "threshold" }
+"""
+
+
+def _asked(store: cp.Store, model: Model, clock: SetClock) -> None:
+    store._session.ground.path.with_name(QUESTION).write_text(SPEC)
+
+
+def _approve(stage: Stage) -> None:
+    """An officer approves a release, and takes that back."""
+    given = stage.store.approve_release(stage.path.parent.parent / QUESTION, actor=OFFICER)
+    stage.acknowledge()
+    stage.store.disapprove_release(given.number, actor=OFFICER)
+
+
 CARE: Final = (
     Operation(
         "back up the data",
@@ -60,5 +86,14 @@ CARE: Final = (
         (all_of(a_leaf("restored", "officer"), _lost),),
         prepare=_since_yesterday,
         renews=True,
+    ),
+    Operation(
+        "approve a release",
+        _approve,
+        (
+            lambda model: model.leaf("release-approved", "analytics", "officer"),
+            lambda model: model.leaf("release-disapproved", "analytics", "officer"),
+        ),
+        prepare=_asked,
     ),
 )

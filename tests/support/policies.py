@@ -76,6 +76,7 @@ readers = ["agent"]
 precision = "hour"
 keep = 4
 collect = {{ "*" = ["channel", "platform"] }}
+release = {{ min_accounts = 3, round_to = 5, cadence = "7 days", approval = true }}
 
 [purposes.marketing]
 title = "Offers"

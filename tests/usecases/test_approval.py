@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -15,9 +17,11 @@ import pytest
 import consentprofile as cp
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import EpochKeys
+from consentprofile.model.policy_file import read_policy
 from consentprofile.store.ports import DATA
 from consentprofile.tlog.leaf import Draft, Fact, Operation, decode
 from consentprofile.usecases.actor_book import open_entry
+from tests.format.decoder import Decoder
 from tests.usecases.changes import FEWER, apply, asking_anew, edited
 from tests.usecases.scene import POLICY, Scene, event
 
@@ -216,6 +220,21 @@ def test_an_approval_outlives_restarts_rotations_new_tags_and_a_restore_of_older
     assert shop.store.check().is_clean
     assert shop.release().number == 1
     assert shop.store.audit.verify().size == len(shop.leaves())
+
+
+def test_what_is_sealed_is_what_the_format_says(shop: Shop) -> None:
+    given = shop.approve(reason="planning meeting")
+    shop.store.close()
+    book = dict(Decoder(shop.path, (shop.folder / "key").read_text()).actor_book())
+    *entry, policy, specification = book[given.number]
+    assert entry == [int(APRIL.timestamp()), "officer", "ada", "release-approved", "planning", "planning meeting"]
+    assert policy == read_policy(TEXT, "policy.toml").digest
+    assert sha256(specification).hexdigest() == given.digest
+    assert json.loads(specification)["measure"] == "reach"
+
+
+def test_an_approval_does_not_show_itself_in_logs(shop: Shop) -> None:
+    assert repr(shop.approve(reason="planning meeting")) == f"<ReleaseApproval {shop.leaves()[-1].sequence}>"
 
 
 # ---- taking it back -----------------------------------------------------------------------------
