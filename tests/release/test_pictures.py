@@ -151,7 +151,7 @@ def test_the_largest_sets_and_bands_stand_where_not_all_can() -> None:
     assert [one.value for one in drawn] == list(range(59, 20, -2))
     bands = tuple(Flow("a", f"t{number}", number) for number in range(1, 61))
     assert {flow.value for flow in Flows(("a",), tuple(flow.target for flow in bands), bands).drawn} == set(
-        range(21, 61)
+        range(31, 61)
     )
 
 
@@ -367,7 +367,7 @@ JOURNEYS: Final[dict[str, tuple[dict[str, object], Shape]]] = {
         {"measure": "time-to-next", "by": ("within_seconds",), "values": ("accounts", "by_then", "percent_by_then"),
          "rows": (("60", 20, 20, 40.0), ("3840", None, 20, 40.0), ("172800", None, None, None),
                   ("never", 30, 50, 1.0))},
-        Bars((Bar("within 60 seconds", 20), Bar("within 1.07 hours", None), Bar("within 2 days", None),
+        Bars((Bar("within 1 minute", 20), Bar("within 1 hour 4 minutes", None), Bar("within 2 days", None),
               Bar("never", 30)), Off(11, 10)),
     ),
 }  # fmt: skip

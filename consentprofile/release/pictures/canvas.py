@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import textwrap
 import threading
 import warnings
 from collections.abc import Iterator
@@ -47,6 +48,9 @@ SMALL: Final = 8.5
 NORMAL: Final = 10.0
 LONGEST: Final = 30
 """Letters of a label; what is longer ends in an ellipsis."""
+
+_LINE: Final = 112
+"""Letters of a line of the words below the title."""
 
 _STYLE: Final[dict[Any, Any]] = {  # (the names of settings are typed in some versions only)
     "font.family": "DejaVu Sans",
@@ -95,7 +99,8 @@ class Sheet:
         self.figure: Figure = Figure(figsize=(WIDTH, self._height), facecolor="white", dpi=DOTS)
         FigureCanvasAgg(self.figure)
         self.text(MARGIN, -TITLE + 0.32, short(words.title, 70), size=14, weight="bold")
-        self.text(MARGIN, -TITLE + 0.60, short(words.below, 120), size=SMALL, color=FAINT)
+        for place, line in enumerate(lines(words.below)):
+            self.text(MARGIN, -TITLE + 0.58 + 0.19 * place, line, size=SMALL, color=FAINT)
         for place, note in enumerate(words.notes):
             self.text(MARGIN, height + 0.25 + LINE * (place + 0.5), short(note, 130), size=8, color=FAINT)
 
@@ -148,6 +153,11 @@ def short(text: str, longest: int = LONGEST) -> str:
     """``text``, cut where it is too long, and without what cannot be seen."""
     seen = "".join(letter if letter.isprintable() else "?" for letter in text)
     return seen if len(seen) <= longest else seen[: longest - 1] + "…"
+
+
+def lines(text: str) -> list[str]:
+    """``text`` in at most two lines; what is longer ends in an ellipsis."""
+    return textwrap.wrap(short(text, 2 * _LINE), _LINE, max_lines=2, placeholder="…") or [""]
 
 
 def number(value: float) -> str:

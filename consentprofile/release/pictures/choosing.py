@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from consentprofile.release.figures import ACCOUNTS, Figures
@@ -62,7 +62,7 @@ def words(asked: Asked, chosen: Chosen) -> Words:
     midnight = "T00:00:00Z"
     days = all(at.endswith(midnight) for at in (figures.since, figures.until))
     since, until = (at.removesuffix(midnight) if days else at for at in (figures.since, figures.until))
-    only = "; ".join(f"{name} {' or '.join(values)}" for name, values in sorted(figures.where.items()))
+    only = "; ".join(f"{name} {_any(values)}" for name, values in sorted(figures.where.items()))
     notes = [_rounding(asked, chosen)]
     if any(value is None for value in asked.cells.values()):
         amounts = set(figures.round_to) - {ACCOUNTS}
@@ -77,6 +77,12 @@ def words(asked: Asked, chosen: Chosen) -> Words:
         below=f"{figures.purpose}, from {since} until {until} (UTC)" + (f" · only {only}" if only else ""),
         notes=tuple(notes),
     )
+
+
+def _any(values: Sequence[str]) -> str:
+    """One of these."""
+    *others, last = values
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _rounding(asked: Asked, chosen: Chosen) -> str:

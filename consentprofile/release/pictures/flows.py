@@ -14,19 +14,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BROAD: Final = 3.2
-"""The height of all bands together, and thereby the scale."""
+"""The height of all bands together, and thereby the scale: the least, where there are many of them, ..."""
+EACH: Final = 0.15
+"""... for then each of them has so much on average, ..."""
+BROADEST: Final = 0.9
+"""... and the most that one of them has: few bands do not fill the sheet, however few are behind them."""
 THINNEST: Final = 0.03
 PAD: Final = 0.16
 """The space between nodes."""
 STUB: Final = 0.13
 """The height of the mark for bands without a figure."""
+SMALLEST: Final = 7.0
 WRITTEN: Final = 0.085
 """From this breadth on a band has its figure written into it."""
 LABEL: Final = 0.24
 """The least height of a node, so that its label has room."""
 NODE: Final = 0.12
 COLOURS: Final = (*SERIES, "#B0578A", "#7A858C")
-MOST: Final = 40
+MOST: Final = 30
 """The most bands that are drawn, the broadest first."""
 
 
@@ -41,8 +46,13 @@ class Flow(NamedTuple):
 class _Node(NamedTuple):
     name: str
     top: float
-    height: float
+    broad: float
     hidden: int
+
+    @property
+    def height(self) -> float:
+        """Its bands, and below them the mark for those without a figure."""
+        return self.broad + (STUB + 0.05) * bool(self.hidden)
 
 
 class Flows(NamedTuple):
@@ -54,7 +64,7 @@ class Flows(NamedTuple):
 
     @property
     def drawn(self) -> tuple[Flow, ...]:
-        """The bands that have a figure, at most 40, in the order of their sources and targets."""
+        """The bands that have a figure, at most 30, in the order of their sources and targets."""
         known = [flow for flow in self.flows if flow.value]
         kept = sorted(known, key=lambda flow: -(flow.value or 0))[:MOST]
         return tuple(flow for flow in known if flow in kept)
@@ -66,7 +76,8 @@ class Flows(NamedTuple):
 
     def _scale(self) -> float:
         """Inches for one of what is counted."""
-        return BROAD / (sum(flow.value or 0 for flow in self.drawn) or 1)
+        values = [flow.value or 0 for flow in self.drawn] or [1]
+        return min(max(BROAD, EACH * len(values)) / sum(values), BROADEST / max(values))
 
     def _left(self) -> tuple[_Node, ...]:
         hidden = dict.fromkeys(self.sources, 0)
@@ -81,9 +92,8 @@ class Flows(NamedTuple):
         nodes, top = [], 0.0
         for name in names:
             broad = sum(self._breadth(flow) for flow in self.drawn if of(flow) == name)
-            height = max(broad + (STUB + 0.04) * bool(hidden.get(name)), LABEL)
-            nodes.append(_Node(name, top, height, hidden.get(name, 0)))
-            top += height + PAD
+            nodes.append(_Node(name, top, max(broad, LABEL), hidden.get(name, 0)))
+            top += nodes[-1].height + PAD
         return tuple(nodes)
 
     def _breadth(self, flow: Flow) -> float:
@@ -93,7 +103,8 @@ class Flows(NamedTuple):
         """Bands in the colour of their source; a hatched mark below a source counts its bands without a figure."""
         left, right = self._left(), self._right()
         names = [sheet.width_of(short(node.name, 22)) for node in (*left, *right)]
-        start = MARGIN + max(names) + 0.12
+        notes = [sheet.width_of(_hidden(node), SMALLEST) for node in left if node.hidden]
+        start = MARGIN + max(*names, *notes, 0) + 0.12
         width = WIDTH - 2 * start
         axes = sheet.axes(start, 0, width, self.height)
         axes.set_xlim(0, width)
@@ -101,17 +112,14 @@ class Flows(NamedTuple):
         axes.set_xticks([])
         axes.set_yticks([])
         for node in left:
-            sheet.text(start - 0.12, node.top + node.height / 2, short(node.name, 22), align="right")
-        for node in right:
-            sheet.text(start + width + 0.12, node.top + node.height / 2, short(node.name, 22))
-        self._bands(axes, width, left, right)
-        for node in left:
+            sheet.text(start - 0.12, node.top + node.broad / 2, short(node.name, 22), align="right")
             if node.hidden:
-                bottom = node.top + node.height - STUB
-                no_figure(axes, 0, bottom, 0.5, STUB)
-                behind = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}
-                text = f"{node.hidden} without a figure"
-                axes.text(0.57, bottom + STUB / 2, text, size=7, color=FAINT, va="center", bbox=behind)
+                below = node.top + node.height - STUB
+                no_figure(axes, 0, below, 0.5, STUB)
+                sheet.text(start - 0.12, below + STUB / 2, _hidden(node), size=SMALLEST, color=FAINT, align="right")
+        for node in right:
+            sheet.text(start + width + 0.12, node.top + node.broad / 2, short(node.name, 22))
+        self._bands(axes, width, left, right)
 
     def _bands(self, axes: Axes, width: float, left: tuple[_Node, ...], right: tuple[_Node, ...]) -> None:
         from matplotlib.patches import Rectangle
@@ -127,7 +135,7 @@ class Flows(NamedTuple):
                 y = top if x == 0 else below
                 axes.add_patch(Rectangle((x, y), NODE, broad, facecolor=INK, linewidth=0))
             if broad >= WRITTEN and flow.value is not None:
-                size = SMALL if broad > STUB else 6.5
+                size = SMALL if broad > STUB else SMALLEST
                 axes.text(NODE + 0.08, top + broad / 2, f"≈ {flow.value:,}", size=size, va="center")
             leaving[flow.source] += broad
             arriving[flow.target] += broad
@@ -149,6 +157,10 @@ def _band(axes: Axes, width: float, top: float, below: float, broad: float, colo
     ]
     codes = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
     axes.add_patch(PathPatch(Path(points, codes), facecolor=colour, alpha=0.6, edgecolor="white", linewidth=0.6))
+
+
+def _hidden(node: _Node) -> str:
+    return f"{node.hidden} without a figure"
 
 
 def _end(nodes: tuple[_Node, ...]) -> float:

@@ -83,10 +83,10 @@ def _wait(name: str) -> str:
     if not name.isdecimal():
         return name
     seconds = int(name)
-    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds > size:
-            return f"within {seconds / size:.3g} {unit}"
-    return f"within {seconds} seconds"
+    units = [("day", seconds // 86_400), ("hour", seconds // 3_600 % 24), ("minute", seconds // 60 % 60)]
+    largest = next((place for place, (_, count) in enumerate(units) if count), 2)
+    said = [f"{count} {unit}{'s' * (count > 1)}" for unit, count in units[largest : largest + 2] if count]
+    return "within " + (" ".join(said) or f"{seconds} seconds")
 
 
 def transitions(asked: Asked) -> Chosen:
