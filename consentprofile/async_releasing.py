@@ -32,18 +32,23 @@ class AsyncReleasing:
         *,
         also: Sequence[Also] | None = (),
         actor: str = "officer:unnamed",
+        workers: int | None = None,
         progress: Progress | None = None,
     ) -> releases.Release:
         """As :meth:`Store.release`."""
         call = Call()
         told = call.telling(progress)
-        return await call.run(lambda: self._store.release(spec, out, also=also, actor=actor, progress=told))
+        return await call.run(
+            lambda: self._store.release(spec, out, also=also, actor=actor, workers=workers, progress=told)
+        )
 
-    async def plan_release(self, spec: PathLike, *, progress: Progress | None = None) -> ReleasePlan:
+    async def plan_release(
+        self, spec: PathLike, *, workers: int | None = None, progress: Progress | None = None
+    ) -> ReleasePlan:
         """As :meth:`Store.plan_release`."""
         call = Call()
         told = call.telling(progress)
-        return await call.run(lambda: self._store.plan_release(spec, progress=told))
+        return await call.run(lambda: self._store.plan_release(spec, workers=workers, progress=told))
 
     async def released(self) -> tuple[Released, ...]:
         """As :meth:`Store.released`."""

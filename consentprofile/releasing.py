@@ -27,26 +27,32 @@ class Releasing(Consenting):
         *,
         also: Sequence[Also] | None = (),
         actor: str = "officer:unnamed",
+        workers: int | None = None,
         progress: Progress | None = None,
     ) -> releases.Release:
         """Release the aggregate that the specification file asks for, into the folder ``out``.
 
         What was answered before is answered with the same bytes. ``also`` asks for ``"parquet"`` and ``"pictures"``
         beside it, made from these bytes; None is for whatever the installed extras can. ``actor`` is who asks: where
-        the policy asks for an approval, another one than the officer who gave it. Raises :class:`InvalidSpec`,
+        the policy asks for an approval, another one than the officer who gave it. ``workers`` (0 to 64) other processes
+        count, each with the key of the one purpose; None stands for as many as there are processors where there is much
+        to count. What ``progress`` raises ends it, and nothing is left behind. Raises :class:`InvalidSpec`,
         :class:`ReleaseRefused`, :class:`UnsupportedEnvironment` where an extra is missing.
         """
         path = Path(spec)
         text = read_declared(path, "release specification")
         released = releases.release(
-            self._session, text, path.name, Path(out), also=also, actor=actor, progress=progress
+            self._session, text, path.name, Path(out), also=also, actor=actor, workers=workers, progress=progress
         )
         return self._signed(released)
 
-    def plan_release(self, spec: PathLike, *, progress: Progress | None = None) -> ReleasePlan:
+    def plan_release(
+        self, spec: PathLike, *, workers: int | None = None, progress: Progress | None = None
+    ) -> ReleasePlan:
         """What that release would be and cost, never its figures."""
         path = Path(spec)
-        return releases.plan(self._session, read_declared(path, "release specification"), path.name, progress=progress)
+        text = read_declared(path, "release specification")
+        return releases.plan(self._session, text, path.name, workers=workers, progress=progress)
 
     def released(self) -> tuple[Released, ...]:
         """Every release that the ledger knows, oldest first: what was asked, when, by which role, without figures.

@@ -62,6 +62,13 @@ def release_command() -> None:
     """
 
 
+counting_workers = click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    help="Other processes that count; as many as there are processors where there is much to count.",
+)
+
+
 @release_command.command("now", cls=Command, hidden=True)
 @click.argument("spec", type=InputFile(text=True))
 @click.option(
@@ -80,13 +87,14 @@ def release_command() -> None:
     help="Who asks; it is kept, sealed. Where the policy asks for an approval, another one than who approved.",
 )
 @click.option("--plain", "bare", is_flag=True, help="Data and manifest only: neither Parquet nor pictures.")
+@counting_workers
 @store_options
 @pass_context
-def make_command(context: Context, spec: str, folder: Path, actor: str, bare: bool) -> None:
+def make_command(context: Context, spec: str, folder: Path, actor: str, bare: bool, workers: int | None) -> None:
     """Let the aggregate that SPEC asks for leave the store."""
     out = context.out
     with context.open() as store, out.progress("Counting") as tell:
-        done = store.release(spec, folder, also=() if bare else None, actor=actor, progress=tell)
+        done = store.release(spec, folder, also=() if bare else None, actor=actor, workers=workers, progress=tell)
     out.document({"number": done.number, "repeated": done.repeated, "folder": done.folder, "files": sorted(done.files)})
     again = ", the same bytes as when it was first answered" if done.repeated else ""
     out.line(f"Release {done.number} is in {done.folder}{again}: {', '.join(sorted(done.files))}.")
@@ -94,13 +102,14 @@ def make_command(context: Context, spec: str, folder: Path, actor: str, bare: bo
 
 @release_command.command("plan", cls=Command, short_help="Show what a release would be and cost, never its figures.")
 @click.argument("spec", type=InputFile(text=True))
+@counting_workers
 @store_options
 @pass_context
-def plan_command(context: Context, spec: str) -> None:
+def plan_command(context: Context, spec: str, workers: int | None) -> None:
     """Show what the release would be and cost, never its figures."""
     out = context.out
     with context.open() as store, out.progress("Counting") as tell:
-        plan = store.plan_release(spec, progress=tell)
+        plan = store.plan_release(spec, workers=workers, progress=tell)
     out.document(plan)
     out.pairs(list(planned(plan)))
 

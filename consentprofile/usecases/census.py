@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentprofile.crypto.compartments import CompartmentOpener
+from consentprofile.errors import InputError
 from consentprofile.release.cells import Counted
 from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.store.ports import Compartments
 from consentprofile.usecases.collector import no_collector
 from consentprofile.usecases.counting import LARGEST_SLICE, Counter, Judge, Question, Tally
+from consentprofile.usecases.counting_crew import CountingCrew
+from consentprofile.usecases.counting_wire import Setup, Stretch
 from consentprofile.usecases.session import Session
 
 if TYPE_CHECKING:
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STRETCH: Final = 30_000
-"""Slots that are counted between two tellings of the progress."""
+"""Slots that are counted by one process at a time, between two tellings of the progress."""
+MOST_WORKERS: Final = 64
+MANY: Final = 200_000
+"""As many slots are worth starting processes for."""
 
 Progress = Callable[[int, int], None]
 """Told how many slots of how many have been read. What it raises ends the counting, and nothing is left of it."""
@@ -94,19 +101,53 @@ class Census:
         return gone
 
 
-def take(session: Session, spec: ReleaseSpec, progress: Progress | None) -> Census:
-    """Count every compartment of the specification's purpose that is in force, slice by slice."""
+def take(
+    session: Session, spec: ReleaseSpec, text: str, *, workers: int | None = None, progress: Progress | None = None
+) -> Census:
+    """Count every compartment of the purpose of ``spec``, read from ``text``, that is in force, slice by slice.
+
+    ``workers`` other processes do it; None stands for as many as there are processors where there is much to count.
+    Raises :class:`InputError` for another number of workers than 0 to 64.
+    """
+    if workers is not None and not 0 <= workers <= MOST_WORKERS:
+        raise InputError(f"there are 0 to {MOST_WORKERS} workers")
     with _gate(session) as compartments:
         changes, last = session.ground.keyring.changes(), compartments.last()
         question, opener = _question(session, spec, session.now()), _opener(session, spec)
-    counter = Counter(question, session.books, opener)
-    for first in range(1, last + 1, STRETCH):
-        end = min(first + STRETCH - 1, last)
+        store, _ = session.ground.keyring.identity()
+    if workers is None:
+        workers = _processors() if last >= MANY else 0
+
+    def here(stretch: Stretch) -> Tally:
+        counter = Counter(question, session.books, opener)
         with no_collector():
-            counter.run(lambda: _gate(session), first, end)
-        if progress is not None:
-            progress(end, last)
-    return Census(spec, [counter.tally()], changes)
+            counter.run(lambda: _gate(session), stretch.first, stretch.last)
+            return counter.tally()
+
+    setup = Setup(
+        directory=str(session.ground.path.absolute()),
+        store=store,
+        policies={number: policy.text for number, policy in session.history.policies.items()},
+        spec=text,
+        number=question.number,
+        key=session.keys.hand_over()[spec.purpose],
+        now=question.now,
+        suppressed={tag: tuple(sorted(reasons)) for tag, reasons in question.suppressed.items()},
+    )
+    stretches = [Stretch(first, min(first + STRETCH - 1, last)) for first in range(1, last + 1, STRETCH)]
+    tallies, done = [], 0
+    with CountingCrew(setup, workers, session.ground.files.alive_descriptor) as crew:
+        for stretch, tally in crew.count(stretches or [Stretch(1, 0)], here):
+            tallies.append(tally)
+            done += stretch.last - stretch.first + 1
+            if progress is not None:
+                progress(done, last)
+    return Census(spec, tallies, changes)
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -63,11 +63,13 @@ def release(
     *,
     also: Sequence[Also] | None = (),
     actor: str = "officer:unnamed",
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Release:
     """Release what the specification ``text`` (called ``name`` in messages) asks for, into the folder ``out``.
 
-    ``also`` is derived from it, into the same folder. ``actor`` is who asks. Raises :class:`InvalidSpec`,
+    ``also`` is derived from it, into the same folder. ``actor`` is who asks. ``workers`` other processes count; None
+    stands for as many as there are processors where there is much to count. Raises :class:`InvalidSpec`,
     :class:`ReleaseRefused`, :class:`InvalidActor` or :class:`RoleNotAllowed`; then nothing has left the store.
     """
     session.keys.require_officer()
@@ -78,7 +80,7 @@ def release(
     if found is None:
         approved = Approved(session, spec, asker)
         approved.require()
-        found = _publish(session, spec, take(session, spec, progress), asker, approved)
+        found = _publish(session, spec, take(session, spec, text, workers=workers, progress=progress), asker, approved)
     number, files, repeated = found
     beside = derive(files, derived)
     write_folder(files, out, beside)
@@ -92,7 +94,9 @@ def _asker(session: Session, actor: str) -> Actor:
     return asker
 
 
-def plan(session: Session, text: str, name: str, *, progress: Progress | None = None) -> ReleasePlan:
+def plan(
+    session: Session, text: str, name: str, *, workers: int | None = None, progress: Progress | None = None
+) -> ReleasePlan:
     """What the release would be, never its figures. Raises like :func:`release`. Costs as much as the release."""
     session.keys.require_officer()
     spec = read_spec(text, name, session.policy)
@@ -107,7 +111,7 @@ def plan(session: Session, text: str, name: str, *, progress: Progress | None = 
             session.ground.log.append((draft,), session.policy.digest)
     if answered is not None:
         return plan_release(spec, answered.cells)
-    counted = take(session, spec, progress).standing(session).counted
+    counted = take(session, spec, text, workers=workers, progress=progress).standing(session).counted
     settled = settle(counted, spec.rules, ledger.earlier_cells(entries, spec.purpose))
     return msgspec.structs.replace(plan_release(spec, settled), approved=is_approved(session, spec))
 

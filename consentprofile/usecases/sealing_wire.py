@@ -1,22 +1,18 @@
-"""What a store and its sealing workers say to each other: frames over one socket that has no name.
+"""What a store and its sealing workers say to each other, in frames (:mod:`consentprofile.usecases.worker_process`).
 
-A frame is its length (``u32``, big-endian) and MessagePack. The store says a :class:`Setup` once, then one
-:class:`Parcel` after the other; the worker answers ``true`` when it is ready, and for each parcel, in order, a
+The store says a :class:`Setup` once, then one :class:`Parcel` after the other; the worker answers each, in order, by a
 :class:`Sealed`, or ``nil`` where it could not: then the store does the parcel itself and learns why. So no error
 crosses, and nothing personal with it.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 import msgspec
 
 from consentprofile.model.withheld import Withheld
 from consentprofile.usecases.sealing import Parcel, Sealed
-
-LENGTH: Final = struct.Struct(">I")
 
 
 class Setup(Withheld, frozen=True, array_like=True):
@@ -32,15 +28,6 @@ class Setup(Withheld, frozen=True, array_like=True):
     keys: dict[str, bytes]
 
 
-_encoder: Final = msgspec.msgpack.Encoder()
 parcels: Final = msgspec.msgpack.Decoder(Parcel)
 setups: Final = msgspec.msgpack.Decoder(Setup)
-answers: Final = msgspec.msgpack.Decoder(bool | Sealed | None)
-
-
-def frame(value: object) -> bytearray:
-    """The bytes of a frame."""
-    buffer = bytearray(LENGTH.size)
-    _encoder.encode_into(value, buffer, LENGTH.size)
-    LENGTH.pack_into(buffer, 0, len(buffer) - LENGTH.size)
-    return buffer
+answers: Final = msgspec.msgpack.Decoder(Sealed | None)

@@ -7,13 +7,8 @@ ends when the other side has.
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import socket
 import sqlite3
 from pathlib import Path
-from typing import Final
 
 from consentprofile.crypto.purpose_keys import PurposeKeys
 from consentprofile.errors import ConsentProfileError
@@ -22,44 +17,15 @@ from consentprofile.model.policy_history import PolicyHistory
 from consentprofile.model.projection import Projector
 from consentprofile.store.ports import Keyring, KeyringFile, Terms
 from consentprofile.usecases.held_terms import TermsBook
-from consentprofile.usecases.sealing import Parcel, Rules, Sealer, seal_parcel
-from consentprofile.usecases.sealing_wire import LENGTH, Setup, frame, parcels, setups
-
-LOOK_ROUND: Final = 1.0
-"""Seconds after which an idle worker looks whether its store's process is still there. A process that this one forked
-may hold the other end of the socket open beyond its death."""
-
-PATIENCE: Final = 60.0
-"""Seconds within which the other side takes an answer, or is taken for dead."""
-
-
-class _Gone(Exception):
-    """The other side has ended."""
+from consentprofile.usecases.sealing import Rules, Sealer, seal_parcel
+from consentprofile.usecases.sealing_wire import Setup, parcels, setups
+from consentprofile.usecases.worker_process import frame
+from consentprofile.usecases.worker_serving import serve
 
 
 def main() -> None:
     """Serve the socket that is this process's standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the store's process, which ends its workers
-    parent = os.getppid()
-    with socket.socket(fileno=os.dup(0)) as wire:
-        wire.settimeout(LOOK_ROUND)
-        try:
-            _serve(wire, parent)
-        except (_Gone, OSError):
-            return
-
-
-def _serve(wire: socket.socket, parent: int) -> None:
-    desk = _Desk(setups.decode(_receive(wire, parent)))
-    # What is alive now stays so, and parcels leave no cycles: the collector would only walk through them.
-    gc.freeze()
-    gc.disable()
-    wire.sendall(frame(True))
-    while True:
-        answer = desk.seal(parcels.decode(_receive(wire, parent)))
-        wire.settimeout(PATIENCE)
-        wire.sendall(answer)
-        wire.settimeout(LOOK_ROUND)
+    serve(lambda setup: _Desk(setups.decode(setup)).seal)
 
 
 class _Desk:
@@ -75,8 +41,9 @@ class _Desk:
         self._keyring: KeyringFile | None = None
         self._read: Keyring | None = None
 
-    def seal(self, parcel: Parcel) -> bytearray:
+    def seal(self, task: bytes) -> bytearray:
         """The frame of the answer to a parcel."""
+        parcel = parcels.decode(task)
         sealer = Sealer(self._rules, self._keys.unwrap, parcel.now)
         try:
             if self._keyring is None:
@@ -88,27 +55,6 @@ class _Desk:
 
     def _load(self) -> dict[int, Terms]:
         return {} if self._read is None else self._read.all_terms()
-
-
-def _receive(wire: socket.socket, parent: int) -> bytes:
-    (length,) = LENGTH.unpack(_exactly(wire, LENGTH.size, parent))
-    return _exactly(wire, length, parent)
-
-
-def _exactly(wire: socket.socket, count: int, parent: int) -> bytes:
-    buffer = bytearray(count)
-    view, done = memoryview(buffer), 0
-    while done < count:
-        try:
-            taken = wire.recv_into(view[done:])
-        except TimeoutError:
-            if os.getppid() != parent:
-                raise _Gone from None
-            continue
-        if not taken:
-            raise _Gone
-        done += taken
-    return bytes(buffer)
 
 
 if __name__ == "__main__":

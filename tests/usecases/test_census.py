@@ -1,0 +1,295 @@
+"""A census counts everybody once, in however many processes, and nobody who has gone before it is published."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import consentprofile as cp
+from consentprofile.release.spec_file import read_spec
+from consentprofile.usecases import census, counting_crew
+from consentprofile.usecases.census import Census, Standing
+from consentprofile.usecases.counting import Tally
+from consentprofile.usecases.counting_crew import CountingCrew
+from consentprofile.usecases.counting_wire import Setup, Stretch
+from consentprofile.usecases.session import Session
+from tests.usecases.scene import ACCOUNT, Scene, event
+from tests.usecases.test_release import APRIL, SPEC, populated
+
+PEOPLE = 38
+"""The accounts of :func:`populated`."""
+
+SECONDS = 20.0
+
+
+class ReadyCrew(CountingCrew):
+    """A crew whose workers are ready from the start."""
+
+    began: Collection[int] = ()
+
+    def count(self, stretches: Iterable[Stretch], here: Callable[[Stretch], Tally]) -> Iterator[tuple[Stretch, Tally]]:
+        until = time.monotonic() + SECONDS
+        while not all(worker.process.ready for worker in self._workers) and time.monotonic() < until:
+            for worker in self._workers:
+                worker.process.turn(0.1)
+        type(self).began = self.processes
+        return super().count(stretches, here)
+
+
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven slots each, and workers that are there from the start."""
+    monkeypatch.setattr(census, "STRETCH", 7)
+    monkeypatch.setattr(census, "CountingCrew", ReadyCrew)
+    monkeypatch.setattr(ReadyCrew, "began", ())
+
+
+@pytest.fixture
+def spec(scene: Scene) -> Path:
+    return populated(scene)
+
+
+def taken(session: Session, *, workers: int = 0, text: str = SPEC) -> Census:
+    return census.take(session, read_spec(text, "reach.toml", session.policy), text, workers=workers)
+
+
+def people(standing: Standing) -> int:
+    return len(standing.counted.pseudonyms)
+
+
+def same(one: Standing, other: Standing) -> bool:
+    """Whether two censuses have the same accounts in the same cells."""
+    pairs = zip(one.counted.cells, other.counted.cells, strict=True)
+    return bool((one.counted.pseudonyms == other.counted.pseudonyms).all()) and all(
+        np.array_equal(left.members, right.members) for left, right in pairs
+    )
+
+
+# ---- by several processes -----------------------------------------------------------------------
+
+
+def test_several_processes_count_the_same_as_one(scene: Scene, spec: Path) -> None:
+    scene.store.suppress("acct-3", "deceased")
+    scene.store.withdraw_consent("acct-20", ["planning"])
+    session = scene.store._session
+    alone, together = taken(session).standing(session), taken(session, workers=2).standing(session)
+    assert people(alone) == PEOPLE - 2
+    assert len(ReadyCrew.began) == 2
+    assert same(alone, together)
+
+
+def test_each_account_is_told_of_once(scene: Scene, spec: Path) -> None:
+    told: list[tuple[int, int]] = []
+    scene.store.release(spec, scene.folder / "out", workers=2, progress=lambda *now: told.append(now))
+    last = told[-1][1]
+    assert told[-1] == (last, last)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+
+
+@pytest.mark.parametrize("workers", [-1, 65])
+def test_another_number_of_workers_is_refused(scene: Scene, spec: Path, workers: int) -> None:
+    with pytest.raises(cp.InputError, match="0 to 64"):
+        scene.store.release(spec, scene.folder / "out", workers=workers)
+    assert not (scene.folder / "out").exists()
+
+
+def test_what_a_killed_worker_had_is_counted_by_the_others(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = counting_crew._Worker.send
+
+    def killing(worker: counting_crew._Worker, stretch: Stretch) -> None:
+        send(worker, stretch)
+        if stretch.first == 1:
+            os.kill(worker.process.process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(counting_crew._Worker, "send", killing)
+    session = scene.store._session
+    assert people(taken(session, workers=2).standing(session)) == PEOPLE
+    assert "has ended before its time" in caplog.text
+
+
+def test_where_no_worker_can_be_started_it_is_counted_here(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(counting_crew, "_Worker", failing)
+    session = scene.store._session
+    assert people(taken(session, workers=2).standing(session)) == PEOPLE
+    assert "could not be started" in caplog.text
+
+
+def test_what_a_worker_cannot_open_is_an_error_here(scene: Scene, spec: Path) -> None:
+    ground = scene.store._session.ground
+    with ground.files.writing(), ground.files.data_transaction(full=False) as data:
+        data.execute("UPDATE block SET sealed = zeroblob(length(sealed)) WHERE slot = (SELECT max(slot) FROM block)")
+    with pytest.raises(cp.CorruptRecord):
+        scene.store.release(spec, scene.folder / "out", workers=1)
+    assert not (scene.folder / "out").exists()
+    assert scene.store.released() == ()
+
+
+def test_a_worker_holds_the_key_of_its_purpose_and_says_nothing_of_it(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSENTPROFILE_KEY", "xyzzy-canary")
+    session = scene.store._session
+    keys = session.keys.hand_over()
+    shown: list[bytes] = []
+    links: list[str] = []
+    setups: list[Setup] = []
+    make, answered = counting_crew._Worker.__init__, counting_crew._Worker.answered
+
+    def making(worker: counting_crew._Worker, setup: Setup, lock: int) -> None:
+        setups.append(setup)
+        make(worker, setup, lock)
+
+    def looking(worker: counting_crew._Worker) -> object:
+        found = answered(worker)
+        process = Path(f"/proc/{worker.process.process.pid}")
+        if found:
+            shown.append(b"".join((process / name).read_bytes() for name in ("cmdline", "environ")))
+            links.extend(os.readlink(link) for link in (process / "fd").iterdir())
+        return found
+
+    monkeypatch.setattr(counting_crew._Worker, "__init__", making)
+    monkeypatch.setattr(counting_crew._Worker, "answered", looking)
+    taken(session, workers=1)
+    (setup,) = setups
+    assert setup.key == keys["planning"]
+    assert not {keys["support"], keys["marketing"]} & set(bytes_of(setup))
+    assert shown
+    assert b"counting_worker" in shown[0]
+    for secret in (b"xyzzy-canary", ACCOUNT.encode(), *keys.values(), (scene.folder / "key").read_bytes().strip()):
+        for form in (secret, secret.hex().encode(), base64.b64encode(secret).rstrip(b"=")):
+            assert form not in shown[0]
+    inside = {Path(link).name for link in links if link.startswith(str(scene.folder))}
+    assert inside <= {"alive.lock", "gate-turn.lock", "gate.lock", "keys.db", "data.db", "data.db-wal", "data.db-shm"}
+
+
+def bytes_of(setup: Setup) -> list[bytes]:
+    """Every value of bytes in a setup."""
+    return [value for name in setup.__struct_fields__ if isinstance(value := getattr(setup, name), bytes)]
+
+
+# ---- cancelled ----------------------------------------------------------------------------------
+
+
+class Enough(Exception):
+    """Whoever watches the progress has seen enough."""
+
+
+@pytest.mark.parametrize("error", [Enough, KeyboardInterrupt])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_release_that_is_cancelled_leaves_nothing_behind(
+    scene: Scene, spec: Path, workers: int, error: type[BaseException]
+) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:
+            raise error
+
+    with pytest.raises(error):
+        scene.store.release(spec, scene.folder / "out", workers=workers, progress=stop)
+    assert sorted(path.name for path in scene.folder.iterdir()) == ["key", "reach.toml", "store"]
+    assert scene.store.released() == ()
+    assert all(not Path(f"/proc/{process}").exists() for process in ReadyCrew.began)
+    assert scene.store.release(spec, scene.folder / "out").number == 1
+
+
+# ---- who has gone before it is published --------------------------------------------------------
+
+
+def ended(scene: Scene) -> None:
+    scene.store.withdraw_consent("acct-1", ["planning"])
+
+
+def came_back(scene: Scene) -> None:
+    scene.store.withdraw_consent("acct-1", ["planning"])
+    scene.give("planning", account="acct-1")
+    scene.store.record(event("login", account="acct-1", platform="tablet", at=APRIL))
+
+
+def erased(scene: Scene) -> None:
+    scene.store.erase("acct-1")
+
+
+def another_in_the_same_slot(scene: Scene) -> None:
+    scene.store.erase("acct-1")
+    scene.give("planning", account="acct-99")
+    scene.store.record(event("login", account="acct-99", platform="tablet", at=APRIL))
+
+
+def suppressed(scene: Scene) -> None:
+    scene.store.suppress("acct-1", "deceased")
+
+
+def over(scene: Scene) -> None:
+    """Renewals keep all others in force beyond the day on which this one's consent ends."""
+    scene.clock.now = APRIL + timedelta(days=300)
+    for number in range(2, PEOPLE + 1):
+        scene.store.renew_consent(f"acct-{number}", ["planning"], notice="2023-01", method="form")
+    scene.clock.now = APRIL + timedelta(days=350)
+
+
+GONE: dict[str, Callable[[Scene], None]] = {
+    "withdrew": ended,
+    "withdrew, and came back": came_back,
+    "was erased": erased,
+    "was erased, and another has its slot": another_in_the_same_slot,
+    "was suppressed": suppressed,
+    "has a consent that is over": over,
+}
+
+
+@pytest.mark.parametrize("leave", GONE.values(), ids=GONE)
+def test_whoever_has_gone_since_is_not_counted(scene: Scene, spec: Path, leave: Callable[[Scene], None]) -> None:
+    session = scene.store._session
+    counted = taken(session)
+    before = counted.standing(session)
+    assert people(before) == PEOPLE
+    leave(scene)
+    after = counted.standing(session)
+    assert people(after) == PEOPLE - 1
+    assert set(after.counted.pseudonyms.tolist()) < set(before.counted.pseudonyms.tolist())
+
+
+def test_a_consent_that_ends_by_itself_is_seen_though_the_keyring_did_not_change(scene: Scene, spec: Path) -> None:
+    session = scene.store._session
+    counted = taken(session)
+    before = counted.standing(session)
+    scene.clock.now += timedelta(days=400)
+    after = counted.standing(session)
+    assert after.changes == before.changes
+    assert (people(before), people(after)) == (PEOPLE, 0)
+
+
+def test_what_changes_while_a_release_is_protected_is_seen_before_it_is_published(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once after the census stood, for as long as it is prepared beside others; then others wait."""
+    stood: list[int] = []
+    standing = Census.standing
+
+    def meanwhile(counted: Census, session: Session) -> Standing:
+        found = standing(counted, session)
+        stood.append(people(found))
+        if not session.ground.files._writers:
+            scene.store.withdraw_consent(f"acct-{len(stood)}", ["planning"])
+        return found
+
+    monkeypatch.setattr(Census, "standing", meanwhile)
+    release = scene.store.release(spec, scene.folder / "out")
+    assert stood == [PEOPLE, PEOPLE - 1, PEOPLE - 2, PEOPLE - 3]
+    rows = release.files["data.csv"].decode().splitlines()
+    assert rows[1] == "desktop,10"  # nine of twelve, rounded
+    assert scene.store.check().is_clean
