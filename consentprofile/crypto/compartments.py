@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from consentprofile.crypto.aead import KEY_BYTES, SealingKey
-from consentprofile.crypto.binding import Binding, RecordType
+from consentprofile.crypto.binding import RecordBinding, RecordType
 from consentprofile.crypto.slots import HEADER
 from consentprofile.crypto.tags import CompartmentSecret
 
@@ -14,12 +14,12 @@ from consentprofile.crypto.tags import CompartmentSecret
 class CompartmentOpener:
     """The key of one purpose, for opening what it wraps straight from the bytes of slots."""
 
-    __slots__ = ("_associate", "_purpose", "_wrapping")
+    __slots__ = ("_block", "_key", "_wrapping")
 
     def __init__(self, store: bytes, wrapping: SealingKey, purpose: str) -> None:
-        self._associate = Binding(store).associate
+        self._key = RecordBinding(store, RecordType.COMPARTMENT_KEY, purpose)
+        self._block = RecordBinding(store, RecordType.BLOCK, purpose)
         self._wrapping = wrapping
-        self._purpose = purpose
 
     def open(
         self, slot: int, record: bytes, generation: int, terms: bytes, blocks: Iterable[bytes]
@@ -29,12 +29,12 @@ class CompartmentOpener:
         ``terms`` is what binds the key to its terms. Raises :class:`CorruptRecord`. Cost: about 5 microseconds with
         one block.
         """
-        bound = record[: HEADER.size] + terms
-        associated = self._associate(RecordType.COMPARTMENT_KEY, slot, generation, purpose=self._purpose, bound=bound)
+        associated = self._key.associate(slot, generation, record[: HEADER.size] + terms)
         opened = self._wrapping.open(record[HEADER.size :], associated)
-        key = SealingKey(opened[:KEY_BYTES])
-        associated = self._associate(RecordType.BLOCK, slot, generation, purpose=self._purpose)
-        return CompartmentSecret(opened[KEY_BYTES:]).member(), [key.open(sealed, associated) for sealed in blocks]
+        open_block = SealingKey(opened[:KEY_BYTES]).open
+        associated = self._block.associate(slot, generation)
+        plain = [open_block(sealed, associated) for sealed in blocks]
+        return CompartmentSecret(opened[KEY_BYTES:]).member(), plain
 
     def __repr__(self) -> str:
         return "<CompartmentOpener, withheld>"

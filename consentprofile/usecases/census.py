@@ -86,12 +86,12 @@ class Census:
                 found = compartments.slots(first, last, question.number, LARGEST_SLICE)
                 for number, header, record in found:
                     place = places.get(number)
-                    if place is None or not judge.counts(header, record):
+                    standing = None if place is None else judge.counted(header, record)
+                    if place is None or standing is None:
                         continue
                     if header.generation != generation[place]:
                         # A new key of the same compartment (retention) keeps its secret; a new consent has another.
-                        bound = judge.standing(header.terms).bound
-                        pseudonym, _ = opener.open(number, record, header.generation, bound, ())
+                        pseudonym, _ = opener.open(number, record, header.generation, standing.bound, ())
                         if np.bytes_(pseudonym) != pseudonyms[place]:
                             continue
                     gone[place] = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from consentprofile.crypto.compartments import CompartmentOpener
 from consentprofile.crypto.slots import HEADER, NO_KEY, Slot, SlotHeader
@@ -89,6 +89,10 @@ class _Standing(NamedTuple):
     reasons: frozenset[str]
 
 
+_Place: TypeAlias = tuple[int, SlotHeader, bytes, int]
+"""Where a compartment was found: its slot, the header and bytes of this, and the second at which its consent ends."""
+
+
 class Judge:
     """Decides which compartments are counted."""
 
@@ -122,30 +126,20 @@ class Judge:
             return True
         return not spec.measure.exact and is_told(self._books.history.calendar, precision, spec.instants)
 
-    def counts(self, header: SlotHeader, record: bytes) -> bool:
-        """Whether the compartment of the purpose in a slot of these bytes, with this header, may be counted.
+    def counted(self, header: SlotHeader, record: bytes) -> _Standing | None:
+        """What holds for the compartment of the purpose in a slot of these bytes, with this header; None where it is
+        not counted.
 
         Whoever consented to stricter releases than this one is not counted in it.
         """
         if header.state not in _IN_FORCE or record.endswith(NO_KEY):
-            return False
+            return None
         standing, (_, _, _, now, suppressed) = self.standing(header.terms), self._question
         if now >= header.until - standing.cut or not standing.released:
-            return False
-        return header.tag not in suppressed or standing.reasons.isdisjoint(suppressed[header.tag])
-
-
-class _Held(NamedTuple):
-    """A compartment that was opened."""
-
-    opened: Opened
-    slot: Slot
-    until: int
-    by_itself: bool
-    """Whether it takes its events to tell what rules hold for it."""
-
-    def __repr__(self) -> str:
-        return "<_Held, content withheld>"
+            return None
+        if header.tag in suppressed and not standing.reasons.isdisjoint(suppressed[header.tag]):
+            return None
+        return standing
 
 
 class Counter:
@@ -157,7 +151,11 @@ class Counter:
         self._opener = opener
         self._judge = Judge(question, books)
         self._counting = Counting(question.spec)
-        self._held: list[_Held] = []
+        self._opened: list[Opened] = []
+        """What was opened and is to be counted at once, and behind it, in the same order, where it was found."""
+        self._places: list[_Place] = []
+        self._alone: list[tuple[Opened, _Place]] = []
+        """What was opened and takes its events to tell what rules hold for it."""
         self._bytes = 0
         self._members: list[tuple[int, int, int]] = []
 
@@ -174,7 +172,7 @@ class Counter:
                 break
             first = found[-1].slot + 1
             most = max(1, min(LARGEST_SLICE, 2 * most, int(most * HELD / taken)))
-            if len(self._held) >= BATCH or self._bytes >= BATCH_BYTES:
+            if len(self._opened) + len(self._alone) >= BATCH or self._bytes >= BATCH_BYTES:
                 self._count()
         self._count()
 
@@ -187,37 +185,42 @@ class Counter:
 
     def _open(self, compartments: Iterable[Compartment]) -> None:
         """Open what counts. The caller holds the gate, and no key outlives the call."""
-        judge = self._judge
+        counted, unseal = self._judge.counted, self._opener.open
         for slot, header, record, blocks in compartments:
-            if not judge.counts(header, record):
+            standing = counted(header, record)
+            if standing is None:
                 continue
-            standing = judge.standing(header.terms)
-            by_itself = standing.may_be_coarser and header.state == State.RENEWED
-            if not (standing.told or by_itself):
+            alone = standing.may_be_coarser and header.state == State.RENEWED
+            if not (standing.told or alone):
                 continue
-            pseudonym, plain = self._opener.open(slot, record, header.generation, standing.bound, blocks)
-            opened = Opened(pseudonym, plain, standing.oldest, standing.keep)
-            until = header.until - standing.cut
-            self._held.append(_Held(opened, Slot(slot, header, record[HEADER.size :]), until, by_itself))
+            pseudonym, plain = unseal(slot, record, header.generation, standing.bound, blocks)
             self._bytes += sum(map(len, plain))
+            opened = Opened(pseudonym, plain, standing.oldest, standing.keep)
+            place = slot, header, record, header.until - standing.cut
+            if alone:
+                self._alone.append((opened, place))
+            else:
+                self._opened.append(opened)
+                self._places.append(place)
 
     def _count(self) -> None:
         """Count what was opened since the last time, most of it at once."""
-        held, self._held, self._bytes = self._held, [], 0
-        usual = [one for one in held if not one.by_itself]
+        opened, places, alone = self._opened, self._places, self._alone
+        self._opened, self._places, self._alone, self._bytes = [], [], [], 0
         history = self._books.history
-        unusual = set(self._counting.add_all([one.opened for one in usual], history.policy, history.number))
-        self._note(one for place, one in enumerate(usual) if place not in unusual)
-        for one in (*(usual[place] for place in sorted(unusual)), *(one for one in held if one.by_itself)):
-            self._count_one(one)
+        left = set(self._counting.add_all(opened, history.policy, history.number))
+        for number, (slot, header, _, until) in enumerate(places):
+            if number not in left:
+                self._members.append((slot, header.generation, until))
+        alone += [(opened[number], places[number]) for number in sorted(left)]
+        for one, place in alone:
+            self._count_alone(one, place)
 
-    def _count_one(self, held: _Held) -> None:
+    def _count_alone(self, opened: Opened, place: _Place) -> None:
+        slot, header, record, until = place
         books, question = self._books, self._question
-        events = books.allowed(held.opened.blocks, held.slot.header.terms, question.now)
-        rules = books.rules(question.purpose, held.slot, events)
+        events = books.allowed(opened.blocks, header.terms, question.now)
+        rules = books.rules(question.purpose, Slot(slot, header, record[HEADER.size :]), events)
         if self._judge.tells(rules.precision):
-            self._counting.add(held.opened.pseudonym, dedupe(events)[-rules.keep :])
-            self._note((held,))
-
-    def _note(self, counted: Iterable[_Held]) -> None:
-        self._members += [(one.slot.number, one.slot.header.generation, one.until) for one in counted]
+            self._counting.add(opened.pseudonym, dedupe(events)[-rules.keep :])
+            self._members.append((slot, header.generation, until))
