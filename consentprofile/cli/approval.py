@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 import consentprofile as cp
-from consentprofile.cli.asking import only, planned
+from consentprofile.cli.asking import list_asked, plain, planned
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options
 from consentprofile.cli.output import Output
 
@@ -37,7 +37,7 @@ def approve_command(context: Context, spec: str, actor: str, reason: str | None,
     with context.open() as store:
         with out.progress("Counting") as tell:
             plan = store.plan_release(spec, progress=tell)
-        out.pairs(list(planned(plan)))
+        out.pairs([(plain(name), plain(text)) for name, text in planned(plan)])
         out.line()
         needed = plan.approved is not None  # where it is not, the store says why
         if needed and not out.confirm("Approve that exactly this is released?", yes=yes, why=SHOWN_FIRST):
@@ -70,21 +70,7 @@ APPROVAL_COMMANDS: Final = (approve_command, disapprove_command)
 
 def list_approvals(out: Output, approvals: tuple[cp.ReleaseApproval, ...]) -> None:
     """What was approved and not released yet."""
-    out.table(
-        ("number", "purpose", "measure", "by", "only", "from", "until", "approved", "by whom"),
-        [
-            (
-                str(one.number),
-                one.purpose,
-                one.measure,
-                ", ".join(one.by),
-                only(one.where),
-                f"{one.since:%Y-%m-%d}",
-                f"{one.until:%Y-%m-%d}",
-                f"{one.at:%Y-%m-%d %H:%M}",
-                one.actor,
-            )
-            for one in approvals
-        ],
-        right=(0,),
-    )
+    for one in approvals:
+        list_asked(
+            out, one, f"approved {one.at:%Y-%m-%d %H:%M} by {plain(one.actor)}" + f": {one.reason}" * bool(one.reason)
+        )

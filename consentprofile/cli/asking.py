@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, time
 from typing import Final
 
 import consentprofile as cp
-from consentprofile.cli.output import count
+from consentprofile.cli.output import Output, count
+
+MOST: Final = 8
+"""Of a longer list, so many are named."""
 
 _APPROVAL: Final = {
     None: "not needed",
@@ -17,8 +21,9 @@ _APPROVAL: Final = {
 
 def asked(one: cp.ReleasePlan | cp.Figures) -> Iterator[tuple[str, str]]:
     """What is asked, of which period."""
-    yield "what", f"{one.measure} for {one.purpose}" + (f", by {', '.join(one.by)}" * bool(one.by))
-    yield from ((name.replace("_", " "), _term(term)) for name, term in sorted(one.terms.items()))
+    by = one.columns if isinstance(one, cp.ReleasePlan) else one.by
+    yield "what", question(one.measure, one.purpose, by)
+    yield from own_terms(one.terms)
     yield "only", only(one.where) or "everything"
     yield "from", one.since
     yield "until", f"{one.until}, exclusive"
@@ -27,17 +32,50 @@ def asked(one: cp.ReleasePlan | cp.Figures) -> Iterator[tuple[str, str]]:
 def planned(plan: cp.ReleasePlan) -> Iterator[tuple[str, str]]:
     """What a release would be and cost, never its figures."""
     yield from asked(plan)
-    by = f", by {', '.join(plan.columns)}"
-    yield "figures", f"{count(plan.cells, 'figure')}{by}" if plan.columns else "one figure, the total"
+    yield "figures", count(plan.cells, "figure") if plan.columns else "one figure, the total"
     yield "behind each figure", f"at least {count(plan.min_accounts, 'account')}"
     yield "rounded to", f"{plan.round_to:,}; {plan.figure} off by at most {plan.largest_error:,}"
     yield "one account counts", f"in at most {count(plan.cells_per_account, 'figure')}"
     about = plan.suppressed_about
     yield "left out", "not told for so few figures" if about is None else f"about {about} %"
     yield "guarantee", plan.guarantee
-    yield "answered", f"once for this period; the next one is due after {count(plan.cadence_days, 'day')}"
+    yield "answered", _answered(plan)
     yield "approval", _APPROVAL[plan.approved]
     yield "digest", plan.digest
+
+
+def question(measure: str, purpose: str, by: Sequence[str]) -> str:
+    """What is asked, in a few words."""
+    *some, last = by or ("",)
+    return f"{measure} for {purpose}" + (f", by {' and '.join(filter(None, (', '.join(some), last)))}" if last else "")
+
+
+def own_terms(terms: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The terms of a measure's own, by name."""
+    yield from ((name.replace("_", " "), _term(term)) for name, term in sorted(terms.items()))
+
+
+def _answered(plan: cp.ReleasePlan) -> str:
+    if plan.answered_by is not None:
+        return f"already, by release {plan.answered_by:,}; asked for again, it gives the same bytes"
+    return f"once for this period; the next one is due after {count(plan.cadence_days, 'day')}"
+
+
+def list_asked(out: Output, one: cp.Released | cp.ReleaseApproval, done: str) -> None:
+    """A question under its number: what was asked, then its period, protection and what was ``done`` about it (UTC)."""
+    name = f"{one.number:>5,}"
+    told = [question(one.measure, one.purpose, one.by), *(f"{word} {text}" for word, text in own_terms(one.terms))]
+    if one.where:
+        told.append(f"only {only(one.where)}")
+    least = f", at least {one.min_accounts:,}" * bool(one.min_accounts)
+    period = f"{moment(one.since)} to {moment(one.until)}"
+    out.prose_beside(name, plain("; ".join(told)))
+    out.prose_beside(" " * len(name), plain(f"{period}; {one.protection}{least}; {done}"))
+
+
+def moment(at: datetime) -> str:
+    """A moment, UTC; of the beginning of a day the day alone."""
+    return f"{at:%Y-%m-%d}" if at.time() == time() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def only(where: Mapping[str, Sequence[str]]) -> str:
@@ -54,4 +92,8 @@ def _term(value: object) -> str:
     """What a measure asked of its own: a word, a number, or a list of them; of longer terms their names."""
     if isinstance(value, dict):
         return _term(value.get("name", "more"))
-    return ", ".join(map(_term, value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    told = [_term(one) for one in value[: MOST if len(value) > MOST + 1 else None]]
+    more = f" and {len(value) - MOST:,} more" * (len(value) > len(told))
+    return ", ".join(told) + more

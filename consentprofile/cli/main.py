@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
-from click.exceptions import BadOptionUsage, Exit, MissingParameter, NoSuchOption
+from click.exceptions import BadOptionUsage, Exit, MissingParameter, NoArgsIsHelpError, NoSuchOption
 
 import consentprofile as cp
 from consentprofile.cli import output
@@ -161,11 +161,13 @@ def _usage(wrong: click.UsageError) -> str:
         message = f"{wrong.option_name} is not given as it must be: with exactly one value, or none if it is a switch"
     elif isinstance(wrong, click.BadParameter):
         message = _bad_value(wrong)
+    elif isinstance(wrong, NoArgsIsHelpError):
+        message = "the command is missing"
     elif isinstance(wrong.ctx, click.Context) and isinstance(wrong.ctx.command, click.Group):
         message = "there is no such command"
     elif wrong.ctx is not None:
         message = "there are more arguments than this command takes"
-    path = output.PROGRAM if wrong.ctx is None else wrong.ctx.command_path
+    path = output.PROGRAM if wrong.ctx is None else wrong.ctx.command_path.strip()
     return f"{message}; see `{path} --help`"
 
 

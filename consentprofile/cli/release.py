@@ -10,9 +10,9 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.approval import APPROVAL_COMMANDS, list_approvals
-from consentprofile.cli.asking import asked, only, plain, planned
+from consentprofile.cli.asking import asked, list_asked, plain, planned
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options, write_options
-from consentprofile.cli.output import Output, count
+from consentprofile.cli.output import count
 
 NO_FIGURE: Final = "no figure"
 """What stands where a figure is about too few."""
@@ -30,6 +30,13 @@ class Releasing(click.Group):
         if args and args[0] not in self.commands and not set(args) & set(ctx.help_option_names):
             args = [make_command.name or "", *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command; the one whose name may be left out is called as its group is."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return "" if command is make_command else name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which a release comes about."""
@@ -111,7 +118,7 @@ def plan_command(context: Context, spec: str, workers: int | None) -> None:
     with context.open() as store, out.progress("Counting") as tell:
         plan = store.plan_release(spec, workers=workers, progress=tell)
     out.document(plan)
-    out.pairs(list(planned(plan)))
+    out.pairs([(plain(name), plain(text)) for name, text in planned(plan)])
 
 
 @release_command.command("list", cls=Command, short_help="List what was released, and what is approved.")
@@ -123,36 +130,15 @@ def list_command(context: Context) -> None:
     with context.open() as store:
         found, approved = store.released(), store.approvals()
     out.document({"releases": found, "approvals": approved})
-    if found:
-        _list_releases(out, found)
-    else:
+    for one in found:
+        when = "" if one.hour is None else f" {one.hour:%Y-%m-%d %H:%M}"
+        list_asked(out, one, f"released{when}, role {one.role}")
+    if not found:
         out.line("Nothing has been released.")
     if approved:
         out.line()
         out.line("Approved, and not released yet:")
         list_approvals(out, approved)
-
-
-def _list_releases(out: Output, found: tuple[cp.Released, ...]) -> None:
-    out.table(
-        ("number", "purpose", "measure", "by", "only", "from", "until", "protection", "released", "role"),
-        [
-            (
-                str(one.number),
-                one.purpose,
-                one.measure,
-                ", ".join(one.by),
-                only(one.where),
-                f"{one.since:%Y-%m-%d}",
-                f"{one.until:%Y-%m-%d}",
-                f"{one.protection}, at least {one.min_accounts:,}" if one.min_accounts else one.protection,
-                "" if one.hour is None else f"{one.hour:%Y-%m-%d %H:%M}",
-                one.role,
-            )
-            for one in found
-        ],
-        right=(0,),
-    )
 
 
 @release_command.command("show", cls=Command, short_help="Show the figures of a release.")

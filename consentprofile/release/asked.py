@@ -7,12 +7,14 @@ from datetime import datetime
 import msgspec
 
 from consentprofile.errors import CorruptRecord
+from consentprofile.release.figures import COMMON
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A question under its number: what, by what, of which period (aware UTC, the end excluded), how protected.
 
-    ``protection`` is the kind of protection that was asked for, ``min_accounts`` its own minimum.
+    ``terms`` are those of the measure's own, such as the steps of a funnel. ``protection`` is the kind of protection
+    that was asked for, ``min_accounts`` its own minimum.
     """
 
     number: int
@@ -22,12 +24,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     where: dict[str, tuple[str, ...]]
+    terms: dict[str, object]
     protection: str
     min_accounts: int
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What is read of a canonical specification."""
+    """What is read of a canonical specification; ``own`` are the terms of the measure's own."""
 
     measure: str
     purpose: str
@@ -36,6 +39,7 @@ class Terms(msgspec.Struct, frozen=True):
     where: dict[str, tuple[str, ...]]
     protection: dict[str, str | int | float]
     by: tuple[str, ...] = ()
+    own: dict[str, object] = {}
 
     @property
     def kind(self) -> str:
@@ -52,6 +56,8 @@ class Terms(msgspec.Struct, frozen=True):
 def terms_of(specification: bytes) -> Terms:
     """The terms of a canonical specification. Raises :class:`CorruptRecord` for what is none."""
     try:
-        return msgspec.json.decode(specification, type=Terms)
+        said = msgspec.json.decode(specification, type=dict[str, object])
+        own = {name: said.pop(name) for name in tuple(said) if name not in COMMON}
+        return msgspec.convert(said | {"own": own}, Terms)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CorruptRecord("a sealed record holds no specification; run `consentprofile check`") from None

@@ -33,12 +33,11 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     ``round_to`` and off by at most ``largest_error``. What is asked is told as in
     :class:`~consentprofile.release.figures.Figures`; ``digest`` is the SHA-256 of the canonical specification, hex:
     what an officer approves. ``approved`` is None where nobody has to, for the policy does not ask for it or the
-    question was answered before.
+    question was answered before: by the release whose number is ``answered_by``.
     """
 
     measure: str
     purpose: str
-    by: tuple[str, ...]
     since: str
     until: str
     where: dict[str, tuple[str, ...]]
@@ -55,6 +54,7 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     suppressed_about: int | None
     digest: str
     approved: bool | None = None
+    answered_by: int | None = None
 
 
 def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
@@ -63,7 +63,6 @@ def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
     return ReleasePlan(
         measure=spec.measure.name,
         purpose=spec.purpose,
-        by=tuple(dimension.name for dimension in spec.dimensions),
         since=instant(spec.period.since),
         until=instant(spec.period.until),
         where=dict(spec.where),

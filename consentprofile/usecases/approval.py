@@ -286,6 +286,7 @@ def _public(given: _Given) -> ReleaseApproval:
         since=terms.since,
         until=terms.until,
         where=terms.where,
+        terms=terms.own,
         protection=terms.kind,
         min_accounts=terms.min_accounts,
         digest=canonical.digest(entry.specification).hex(),

@@ -110,7 +110,8 @@ def plan(
             draft = Draft(Operation.RELEASE_PLANNED, now, spec.purpose, "officer")
             session.ground.log.append((draft,), session.policy.digest)
     if answered is not None:
-        return plan_release(spec, answered.cells)
+        number = entries.index(answered) + 1
+        return msgspec.structs.replace(plan_release(spec, answered.cells), answered_by=number)
     counted = take(session, spec, text, workers=workers, progress=progress).standing(session).counted
     settled = settle(counted, spec.rules, ledger.earlier_cells(entries, spec.purpose))
     return msgspec.structs.replace(plan_release(spec, settled), approved=is_approved(session, spec))

@@ -90,6 +90,7 @@ def _released(number: int, spec: bytes, leaf: Leaf | None) -> Released:
         since=terms.since,
         until=terms.until,
         where=terms.where,
+        terms=terms.own,
         protection=terms.kind,
         min_accounts=terms.min_accounts,
         hour=None if leaf is None else moment(leaf.hour * SECONDS_AN_HOUR),

@@ -212,14 +212,47 @@ def test_what_was_released_is_listed_without_figures_and_shown_with_them(shop: S
     assert shop.done("release", "list") == "Nothing has been released.\n"
     shop.done("release", "reach.toml", "--out", "out")
     shown = {"number": 1, "purpose": "analytics", "measure": "reach", "by": ["platform"], "min_accounts": 10}
-    shown |= {"protection": "threshold", "hour": "2024-07-01T00:00:00Z", "role": "officer"}
+    shown |= {"terms": {}, "protection": "threshold", "hour": "2024-07-01T00:00:00Z", "role": "officer"}
     shown |= {"since": "2024-01-01T00:00:00Z", "until": "2024-07-01T00:00:00Z"}
     shown |= {"where": {"kind": ["add_to_cart", "purchase"]}}
     assert shop.answer("release", "list") == {"releases": [shown], "approvals": []}
-    assert "kind add_to_cart or purchase" in shop.done("release", "list")
+    said = shop.done("release", "list")
+    assert "reach for analytics, by platform; only kind add_to_cart or purchase" in said
+    assert "2024-01-01 to 2024-07-01; threshold, at least 10; released 2024-07-01 00:00, role officer" in said
+    assert "already, by release 1" in shop.done("release", "plan", "reach.toml")
     by_number, by_folder = shop.answer("release", "show", "1"), shop.answer("release", "show", "out")
     assert by_number == by_folder
     assert by_number["rows"] == [["desktop", None], ["mobile", None], ["tablet", None]]
+
+
+def test_two_questions_of_one_measure_are_told_apart_in_the_list(shop: Shop) -> None:
+    for name, steps in (("one", '"add_to_cart", "purchase"'), ("two", '"purchase", "add_to_cart"')):
+        text = Path("reach.toml").read_text().replace('"reach"', f'"funnel"\nsteps = [{steps}]')
+        Path(f"{name}.toml").write_text(text.replace('by = ["platform"]\n', ""))
+        shop.done("release", f"{name}.toml", "--plain", "--out", name)
+    first, second = (line for line in shop.done("release", "list").splitlines() if "funnel for analytics" in line)
+    assert "steps add_to_cart, purchase" in first
+    assert "steps purchase, add_to_cart" in second
+
+
+def test_a_long_list_is_cut_in_words_and_whole_in_json(shop: Shop) -> None:
+    text = Path("reach.toml").read_text().replace('"reach"', '"retention"\nevery = "month"')
+    Path("back.toml").write_text(
+        text.replace('by = ["platform"]\n', "").split("where")[0] + '[protection]\nkind = "threshold"\n'
+    )
+    said = " ".join(shop.done("release", "plan", "back.toml").split())
+    assert "filter_results and 13 more" in said
+    terms = shop.answer("release", "plan", "back.toml")["terms"]
+    assert isinstance(terms, dict)
+    assert len(terms["start"]) == 21
+
+
+@pytest.mark.parametrize("words", [(), ("nowhere.toml", "--out", "out"), ("reach.toml",), ("--out", "out")])
+def test_wrong_usage_points_to_the_help_that_there_is(shop: Shop, words: tuple[str, ...]) -> None:
+    result = shop.run("release", *words)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("see `consentprofile release --help`\n")
+    assert "no such command" not in result.stderr
 
 
 def test_a_folder_of_figures_is_shown_without_store_and_key(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,12 +155,14 @@ def test_where_the_policy_does_not_ask_nobody_has_to_and_nobody_can(tmp_path: Pa
 
 def test_a_plan_tells_whether_it_is_approved_and_what_would_be(shop: Shop) -> None:
     plan = shop.store.plan_release(shop.spec)
-    assert (plan.approved, plan.measure, plan.purpose, plan.by) == (False, "reach", "planning", ("platform",))
+    assert (plan.approved, plan.measure, plan.purpose, plan.columns) == (False, "reach", "planning", ("platform",))
     assert (plan.since, plan.until) == ("2024-02-29T23:00:00Z", "2024-03-31T22:00:00Z")
     assert shop.store.approve_release(shop.spec, actor=ADA, digest=plan.digest).digest == plan.digest
     assert shop.store.plan_release(shop.spec).approved is True
+    assert shop.store.plan_release(shop.spec).answered_by is None
     shop.release()
-    assert shop.store.plan_release(shop.spec).approved is None
+    plan = shop.store.plan_release(shop.spec)
+    assert (plan.approved, plan.answered_by) == (None, 1)
 
 
 def test_what_was_looked_at_is_what_is_approved(shop: Shop) -> None:
@@ -193,8 +195,9 @@ def test_approvals_that_wait_are_listed_and_the_look_is_on_record(shop: Shop) ->
     before = len(shop.leaves())
     (listed,) = shop.store.approvals(actor=BOB)
     assert listed == given == cp.ReleaseApproval(
-        number=given.number, purpose="planning", measure="reach", by=("platform",), where={}, protection="threshold",
+        number=given.number, purpose="planning", measure="reach", by=("platform",), where={}, terms={},
         since=datetime(2024, 2, 29, 23, tzinfo=UTC), until=datetime(2024, 3, 31, 22, tzinfo=UTC), min_accounts=3,
+        protection="threshold",
         digest=shop.store.plan_release(shop.spec).digest, at=APRIL, actor=ADA, reason="planning meeting",
     )  # fmt: skip
     assert [leaf.operation for leaf in shop.leaves()[before:]] == ["audit-read", "release-planned"]

@@ -36,6 +36,7 @@ def test_the_list_says_what_was_asked(scene: Scene, spec: Path) -> None:
             since=datetime(2024, 2, 29, 23, tzinfo=UTC),
             until=datetime(2024, 3, 31, 22, tzinfo=UTC),
             where={},
+            terms={},
             protection="threshold",
             min_accounts=3,
             hour=datetime(2024, 4, 2, tzinfo=UTC),
