@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ import pytest
 
 from consentprofile import canonical
 from consentprofile.model.event import Recorded
+from consentprofile.model.policy import Policy
 from consentprofile.model.policy_file import read_policy
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
@@ -31,12 +32,14 @@ CHECKOUT: Final = ("add_to_cart", "cart", "shipping_details", "payment_details",
 GAP: Final = timedelta(minutes=30)
 
 
-def asked(since: str = "2024-01-01", until: str = "2024-07-01", **terms: str) -> ReleaseSpec:
+def asked(
+    since: str = "2024-01-01", until: str = "2024-07-01", policy: Policy = POLICY, /, **terms: str
+) -> ReleaseSpec:
     said = {
         "format": "1", "name": '"shop"', "purpose": '"analytics"', "from": since, "until": until, "zone": '"UTC"',
         "protection": '{ kind = "threshold" }', **terms,
     }  # fmt: skip
-    return read_spec("".join(f"{key} = {value}\n" for key, value in said.items()), "shop.toml", POLICY)
+    return read_spec("".join(f"{key} = {value}\n" for key, value in said.items()), "shop.toml", policy)
 
 
 @cache
@@ -115,6 +118,10 @@ def test_overlap_of_platforms() -> None:
     assert counts(asked(measure='"overlap"', of='"platform"')) == {(key,): count for key, count in expected.items()}
 
 
+def test_overlap_of_channels() -> None:
+    assert counts(asked(measure='"overlap"', of='"channel"')) == {("web",): len(journeys())}
+
+
 def test_frequency_of_purchases() -> None:
     bought = [sum(row.kind == "purchase" for row in rows) for rows in journeys()]
     expected = Counter(str(count) if count < 5 else "5+" for count in bought if count)
@@ -139,6 +146,65 @@ def test_the_funnel_of_the_checkout() -> None:
     expected = Counter(CHECKOUT[steps - 1] for rows in journeys() if (steps := furthest(rows)))
     spec = asked(measure='"funnel"', steps=str(list(CHECKOUT)), window='"1 days"')
     assert counts(spec) == {(step,): count for step, count in expected.items()}
+
+
+def strictly(rows: Sequence[Told]) -> int:
+    """How many steps of the checkout follow each other without anything between them, at best."""
+    runs = [[row.kind for row in rows[entry : entry + len(CHECKOUT)]] for entry in range(len(rows))]
+    in_time = [
+        sum(row.at - rows[entry].at <= timedelta(days=1) for row in rows[entry : entry + len(CHECKOUT)])
+        for entry in range(len(rows))
+    ]
+    lengths = [
+        next((place for place, step in enumerate(CHECKOUT) if run[:within][place : place + 1] != [step]), len(CHECKOUT))
+        for run, within in zip(runs, in_time, strict=True)
+    ]
+    return max(lengths)
+
+
+def together(rows: Sequence[Told]) -> int:
+    """How many steps of the checkout there are within a day of one of them, in any order, at best."""
+    steps = [row for row in rows if row.kind in CHECKOUT]
+    return max(
+        (
+            len({row.kind for row in steps[entry:] if row.at - first.at <= timedelta(days=1)})
+            for entry, first in enumerate(steps)
+        ),
+        default=0,
+    )
+
+
+def test_the_funnel_of_the_checkout_step_upon_step() -> None:
+    expected = Counter(CHECKOUT[steps - 1] for rows in journeys() if (steps := strictly(rows)))
+    spec = asked(measure='"funnel"', steps=str(list(CHECKOUT)), window='"1 days"', order='"strict"')
+    assert counts(spec) == {(step,): count for step, count in expected.items()}
+    assert len(expected) > 2
+
+
+def test_the_funnel_of_the_checkout_in_any_order() -> None:
+    expected = Counter(str(steps) for rows in journeys() if (steps := together(rows)))
+    spec = asked(measure='"funnel"', steps=str(list(CHECKOUT)), window='"1 days"', order='"any"')
+    assert counts(spec) == {(steps,): count for steps, count in expected.items()}
+
+
+def test_retention_in_each_month() -> None:
+    expected: Counter[tuple[str, str]] = Counter()
+    for rows in journeys():
+        months = sorted({row.at.month for row in rows})
+        expected.update((f"2024-{months[0]:02}", str(month - months[0])) for month in months)
+    assert counts(asked(measure='"retention"', every='"month"', mode='"on"')) == expected
+
+
+def test_retention_of_weeks_from_a_purchase_to_the_next_one_but_three() -> None:
+    """Whole weeks from Monday, 1 January 2024, on; whoever returns later than in the third week counts there."""
+    expected: Counter[tuple[str, str]] = Counter()
+    for rows in journeys():
+        weeks = [(row.at.date() - date(2024, 1, 1)).days // 7 for row in rows if row.kind == "purchase"]
+        if weeks:
+            cohort = "{}-W{:02}".format(*(date(2024, 1, 1) + timedelta(weeks=weeks[0])).isocalendar())
+            expected[cohort, str(min(weeks[-1] - weeks[0], 3))] += 1
+    kinds = {"start": "['purchase']", "return": "['purchase']"}
+    assert counts(asked(measure='"retention"', every='"week"', periods="3", **kinds)) == expected
 
 
 def test_retention_of_months() -> None:
