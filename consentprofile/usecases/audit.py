@@ -55,7 +55,7 @@ def mentioning(
 ) -> Iterator[Leaf]:
     """The leaves of these operations from sequence ``start`` to before ``stop``, or to where the log ends, in order.
 
-    Cost: some 0.3 microseconds for each leaf of the log. Raises :class:`BrokenLog` at one that cannot be read.
+    Cost: about a microsecond for each leaf of the log. Raises :class:`BrokenLog` at one that cannot be read.
     """
     if stop is None:
         with session.ground.files.reading():

@@ -39,7 +39,7 @@ class Released(Asked, frozen=True, kw_only=True):
 def released(session: Session) -> tuple[Released, ...]:
     """Every release of the ledger, oldest first: what was asked, when and by which role, not how many are behind it.
 
-    Each entry of the ledger is opened whole, and the log is skimmed: some 0.3 microseconds a leaf. Raises
+    Each entry of the ledger is opened whole, and the log is skimmed: about a microsecond a leaf. Raises
     :class:`BeyondCapability`, :class:`CorruptRecord`, :class:`BrokenLog`.
     """
     session.keys.require_officer()

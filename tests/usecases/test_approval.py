@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -238,6 +239,31 @@ def test_what_is_sealed_is_what_the_format_says(shop: Shop) -> None:
 
 def test_an_approval_does_not_show_itself_in_logs(shop: Shop) -> None:
     assert repr(shop.approve(reason="planning meeting")) == f"<ReleaseApproval {shop.leaves()[-1].sequence}>"
+
+
+def test_what_an_officer_approves_in_one_process_is_released_in_another_that_was_open_before(shop: Shop) -> None:
+    with cp.Store.open(shop.path, key=shop.key, clock=shop.clock) as office:
+        shop.refused()
+        given = office.approve_release(shop.spec, actor=ADA)
+        office.disapprove_release(given.number, actor=ADA)
+        shop.refused()
+        office.approve_release(shop.spec, actor=ADA)
+        assert shop.release().number == 1
+        assert office.approvals() == ()
+
+
+def test_the_asynchronous_face_approves_releases_and_takes_back(shop: Shop) -> None:
+    async def work() -> None:
+        async with await cp.AsyncStore.open(shop.path, key=shop.key, clock=shop.clock) as store:
+            given = await store.approve_release(shop.spec, actor=ADA, reason="planning meeting")
+            assert await store.approvals(actor=BOB) == (given,)
+            assert await store.disapprove_release(given.number, actor=BOB) == given
+            with pytest.raises(cp.ReleaseRefused):
+                await store.release(shop.spec, shop.out, actor=EVE)
+            await store.approve_release(shop.spec, actor=BOB)
+            assert (await store.release(shop.spec, shop.out, actor=EVE)).number == 1
+
+    asyncio.run(work())
 
 
 # ---- taking it back -----------------------------------------------------------------------------
