@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Self
 from benchmarks.measure import Samples, duration, quantile, timed
 from benchmarks.results import Results
 from consentprofile import Store
+from consentprofile.store.files import Files
 from consentprofile.store.transaction import Transaction
 
 PROBES: Final = 200
@@ -18,10 +19,12 @@ PROBES: Final = 200
 
 
 class Hold(NamedTuple):
-    """Nanoseconds for which the writer lock was held at once, and those of them in commits and syncs of files."""
+    """Nanoseconds for which the writer lock was held at once: in all, those in commits, checkpoints and syncs of files,
+    and those that the processor worked, whichever of the two it worked for."""
 
     held: int
     waiting: int
+    computing: int
 
 
 class Holds:
@@ -30,19 +33,20 @@ class Holds:
     def __init__(self, store: Store) -> None:
         self.noted: list[Hold] = []
         self._lock = store._session.ground.files._writer
-        self._taken = self._waiting = 0
+        self._taken = self._waiting = self._computed = 0
 
     def __enter__(self) -> Self:
         acquire, release = self._lock.acquire, self._lock.release
-        leave, fsync = Transaction.__exit__, os.fsync
-        self._before = leave, fsync
+        leave, move, fsync = Transaction.__exit__, Files._checkpoint, os.fsync
+        self._before = leave, move, fsync
 
         def take(*, shared: bool = False) -> None:
             acquire(shared=shared)
-            self._taken, self._waiting = time.perf_counter_ns(), 0
+            self._taken, self._waiting, self._computed = time.perf_counter_ns(), 0, time.thread_time_ns()
 
         def give_back() -> None:
-            self.noted.append(Hold(time.perf_counter_ns() - self._taken, self._waiting))
+            held, computing = time.perf_counter_ns() - self._taken, time.thread_time_ns() - self._computed
+            self.noted.append(Hold(held, self._waiting, computing))
             release()
 
         def commit(
@@ -50,25 +54,34 @@ class Holds:
         ) -> None:
             self._waiting += timed(lambda: leave(one, kind, error, at))
 
+        def checkpoint(files: Files, mode: str) -> bool:
+            start = time.perf_counter_ns()
+            try:
+                return move(files, mode)
+            finally:
+                self._waiting += time.perf_counter_ns() - start
+
         def sync(descriptor: int) -> None:
             self._waiting += timed(lambda: fsync(descriptor))
 
         vars(self._lock).update(acquire=take, release=give_back)
         Transaction.__exit__ = commit  # type: ignore[assignment, method-assign]
+        Files._checkpoint = checkpoint  # type: ignore[method-assign]
         os.fsync = sync  # type: ignore[assignment]
         return self
 
     def __exit__(self, kind: object, error: object, at: object) -> None:
-        Transaction.__exit__, os.fsync = self._before  # type: ignore[method-assign]
+        Transaction.__exit__, Files._checkpoint, os.fsync = self._before  # type: ignore[method-assign]
         for name in ("acquire", "release"):
             del vars(self._lock)[name]
 
 
 def note_holds(results: Results, what: str, holds: list[Hold]) -> None:
-    """Note how long slices held the lock, with and without their commits and syncs."""
+    """Note how long slices held the lock: in all, without the file system, and how long the processor worked."""
     _note(results, f"{what}: the writer lock was held at once, longest", [hold.held for hold in holds])
-    computing: Samples = [hold.held - hold.waiting for hold in holds]
-    _note(results, f"{what}: the same without commits and syncs of files", computing)
+    without: Samples = [hold.held - hold.waiting for hold in holds]
+    _note(results, f"{what}: the same without commits, checkpoints and syncs of files", without)
+    _note(results, f"{what}: time of the processor in it", [hold.computing for hold in holds])
 
 
 def note_disk(results: Results, folder: Path) -> None:

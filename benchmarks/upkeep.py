@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks import processes, workload
 from benchmarks.holds import Holds, note_disk, note_holds
-from benchmarks.measure import Samples, duration, quantile, timed
+from benchmarks.measure import Samples, duration, quantile, settle, timed
 from benchmarks.ours import Ours
 from benchmarks.results import Results
 from benchmarks.roles import StoreTask
@@ -109,6 +109,7 @@ def probed(ours: Ours, work: object) -> tuple[Samples, float]:
     assert callable(work)
     with processes.start("probe", StoreTask(place=ours.place)) as probe:
         processes.answer(probe, int)
+        settle()
         took = timed(work)
         processes.tell(probe)
         waits = processes.answer(probe, list[float])

@@ -17,6 +17,7 @@ from benchmarks.ours import Ours
 from benchmarks.results import Curve, Figure, Part, Ratio
 from benchmarks.stage import Stage
 from benchmarks.workload import Source
+from consentprofile.store.files import Files
 from consentprofile.store.transaction import Transaction
 
 
@@ -221,13 +222,13 @@ def test_each_hold_of_the_writer_lock_is_noted_with_the_commits_and_syncs_in_it(
     ours.create(workload.CONSENTED, [workload.account(0)])
     with ours.open("full") as store:
         event = Source(1).row(workload.account(0), 0.0).event()
-        leave, sync = Transaction.__exit__, os.fsync
+        leave, sync, move = Transaction.__exit__, os.fsync, Files._checkpoint
         with Holds(store) as holds:
             store.record(event)
             store.withdraw_consent(workload.account(0), [workload.PURPOSE])
-        assert (Transaction.__exit__, os.fsync) == (leave, sync)
+        assert (Transaction.__exit__, os.fsync, Files._checkpoint) == (leave, sync, move)
     assert len(holds.noted) >= 2
-    assert all(0 < hold.waiting < hold.held for hold in holds.noted[:2])
+    assert all(0 < hold.waiting < hold.held and hold.computing > 0 for hold in holds.noted[:2])
 
 
 @pytest.mark.parametrize(
