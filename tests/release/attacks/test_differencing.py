@@ -6,6 +6,8 @@ with each: nothing, where figures stay the same whatever the person does.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,6 +15,7 @@ import pytest
 
 import consentprofile as cp
 from tests.release.attacks.world import TARGET, Answer, World, figures, people, seen, total, world
+from tests.release.shop_policy import spec_text
 
 EDGES: Final = (12, 22)
 """Sizes of crowds whose figure one more person would change, had the larger crowd a figure of its own."""
@@ -236,6 +239,31 @@ def test_attack_by_new_keys_of_the_store_between_two_questions() -> None:
         one.store.withdraw_consent(TARGET, ["analytics"])
         assert one.ask(0, 28) == before
         assert figures(one.ask(0, 35), before) == {25}
+
+
+def test_attack_by_two_questions_at_the_same_moment() -> None:
+    """He asks the same twice at once, with the person and without, so that neither answer knows the other one.
+
+    Each process reads the ledger anew under the lock under which it writes to it: one of them knows the other's.
+    """
+    with world() as one:
+        one.join([*people(0, 22), TARGET])
+        one.act(people(0, 22), 3, platform="mobile")
+        one.act([TARGET], 3, platform="tablet")
+        one.until(60)
+        one.store.close()
+        common = ["--store", one.folder / "store", "--key-file", one.folder / "key", "--as-of", "2024-04-01"]
+        asking = []
+        for number, where in enumerate(("{ platform = ['mobile', 'desktop'] }", "{ kind = ['login'] }")):
+            spec = one.folder / f"question-{number}.toml"
+            spec.write_text(spec_text(from_="2024-01-01", until="2024-01-29", where=where), "utf-8")
+            command = [sys.executable, "-c", "from consentprofile.cli.main import main; main()", *map(str, common)]
+            arguments = ["release", str(spec), "--plain", "--out", str(one.folder / f"answer-{number}")]
+            asking.append(subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL))
+        assert [process.wait(60) for process in asking] == [0, 0]
+        answers = [cp.read_figures(one.folder / f"answer-{number}").rows for number in range(2)]
+        assert answers[0] == answers[1]
+        one.store = one.opened()
 
 
 # ---- totals less parts ---------------------------------------------------------------------------

@@ -40,6 +40,27 @@ def test_shown_who_owns_nine_accounts_sees_whether_there_is_a_tenth() -> None:
     assert total(nine_of_his_own(does=False)) is None
 
 
+def nine_more(does: bool) -> list[Answer]:
+    with world() as one:
+        one.join([*people(0, 30), *people(OWN, K - 1), TARGET])
+        one.act(people(0, 30), 3)
+        one.until(7)
+        told = [one.ask(0, 7)]
+        one.act([*people(OWN, K - 1), *([TARGET] if does else [])], 8)
+        one.until(14)
+        return [*told, one.ask(0, 14)]
+
+
+def test_shown_who_owns_nine_accounts_sees_whether_a_tenth_came_to_a_crowd_with_them() -> None:
+    """He has k - 1 accounts of his own join a crowd that has a figure. A new figure says that somebody else came, too.
+
+    He learns that there was a change besides his own, of whomever; in a shop where people come and go all the time
+    that is no news, in a group that stands still it is.
+    """
+    assert [total(answer) for answer in nine_more(does=True)] == [30, 40]
+    assert [total(answer) for answer in nine_more(does=False)] == [30, 30]
+
+
 @pytest.mark.parametrize("crowd", range(20, 25))
 def test_shown_who_owns_many_accounts_counts_a_crowd(crowd: int) -> None:
     """He adds 11 of his own at a time, so that figures of their own follow, each cut at another place.
@@ -152,6 +173,22 @@ def test_shown_two_purposes_are_not_held_against_one_another() -> None:
         assert total(one.ask(0, 31, purpose='"monthly"')) == 25
 
 
+def test_shown_a_sum_that_is_missing_beside_a_reach_says_that_one_account_stands_out() -> None:
+    """Forty bought, and there is no sum: the largest amount is more than half of all, or the two largest nearly all.
+
+    He learns that, neither who nor how much. Where nobody stands out there is a sum.
+    """
+    with world() as one:
+        one.join([*people(0, 80), TARGET])
+        one.act(people(0, 40), 3, "purchase", platform="mobile", total=100)
+        one.act(people(40, 40), 3, "purchase", platform="tablet", total=100)
+        one.act([TARGET], 3, "purchase", platform="tablet", total=5_000)
+        one.until(60)
+        assert figures(one.ask(0, 28, by='["platform"]')) == {40}
+        sums = one.ask(0, 28, measure='"sums"', field='"total"', limit="5000", by='["platform"]')
+        assert sums == {("mobile",): (5_000,), ("desktop",): (None,), ("tablet",): (None,)}
+
+
 # ---- backups ----------------------------------------------------------------------------------------
 
 
@@ -176,9 +213,8 @@ def test_shown_a_ledger_that_was_lost_knows_no_release_since_the_backup(tmp_path
                 path.unlink()
         key = cp.KeyFile(one.folder / "key")
         cp.Store.restore(store, key=key, data=tmp_path / "data.backup", clock=lambda: one.now, policies=[POLICY])
-        one.store = cp.Store.open(store, key=key, clock=lambda: one.now)
+        one.store = one.opened()
         after = one.ask(0, 28)
-        one.store.close()
         assert total(before) == 25
         assert (after == before) is not lost
         assert figures(after) == ({20} if lost else {25})

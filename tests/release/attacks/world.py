@@ -61,6 +61,11 @@ class World:
             durability="relaxed",
         )
 
+    def opened(self) -> cp.Store:
+        """The same store once more, after it was closed."""
+        key = cp.KeyFile(self.folder / "key")
+        return cp.Store.open(self.folder / "store", key=key, clock=lambda: self.now, durability="relaxed")
+
     # ---- what people do --------------------------------------------------------------------------
 
     def join(self, accounts: Iterable[str], *purposes: str) -> None:
@@ -114,8 +119,10 @@ def world(*, cadence: int = 7) -> Iterator[World]:
     """A new store, gone afterwards."""
     with scratch() as folder:
         made = World(folder, POLICY_TEXT.replace('cadence = "7 days"', f'cadence = "{cadence} days"'))
-        with made.store:
+        try:
             yield made
+        finally:
+            made.store.close()
 
 
 def seen(life: Callable[[World, bool], Iterable[Answer]], *, cadence: int = 7) -> tuple[list[Answer], list[Answer]]:
