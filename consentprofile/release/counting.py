@@ -7,6 +7,7 @@ and with the memberships, not with the events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -91,18 +92,15 @@ class Counting:
         import numpy as np
 
         self._count_waiting()
-        blocks = [block for account in accounts for block in account.blocks]
-        owner = np.repeat(
-            np.arange(len(accounts)), np.fromiter((len(account.blocks) for account in accounts), dtype=np.int64)
-        )
-        found, unread = columns.read(blocks, number, self._layout.fields(policy))
-        oldest = np.fromiter((account.oldest for account in accounts), dtype=np.int64, count=len(accounts))
+        pseudonyms, blocks, since, most = zip(*accounts, strict=True) if accounts else ((), (), (), ())
+        owner = np.repeat(np.arange(len(accounts)), np.fromiter(map(len, blocks), dtype=np.int64))
+        found, unread = columns.read(list(chain.from_iterable(blocks)), number, self._layout.fields(policy))
+        oldest = np.array(since, dtype=np.int64)
         account = owner[found.block]
         old = found.at < oldest[account]
         if old.any():
             found, account = found.only(np.flatnonzero(~old)), account[~old]
-        keep = np.fromiter((account.keep for account in accounts), dtype=np.int64, count=len(accounts))
-        usual = np.bincount(account, minlength=len(accounts)) <= keep
+        usual = np.bincount(account, minlength=len(accounts)) <= np.array(most, dtype=np.int64)
         usual[owner[unread]] = False
         usual[_repeating(found.id, account)] = False
         if not usual.all():
@@ -110,7 +108,7 @@ class Counting:
             found, account = found.only(np.flatnonzero(kept)), account[kept]
         renumbered = np.cumsum(usual) - 1
         events = self._layout.read(found, renumbered[account], policy)
-        self._pseudonyms += [one.pseudonym for one, taken in zip(accounts, usual.tolist(), strict=True) if taken]
+        self._pseudonyms += compress(pseudonyms, usual.tolist())
         self._count(events)
         return np.flatnonzero(~usual).tolist()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from consentprofile.crypto.slots import SlotHeader, SlotKind, header_of
+from consentprofile.crypto.slots import VERSION, SlotHeader, SlotKind, header_of
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.copying import reading_connection
 from consentprofile.store.files import DATA, KEYS
@@ -21,12 +21,14 @@ from consentprofile.store.keyring import Keyring
 from consentprofile.store.keyring_file import WAIT
 from consentprofile.store.locks import GATE, GATE_TURN, FileLock
 
-# The slot's kind is its second byte, its purpose the twelfth and thirteenth (consentprofile.crypto.slots).
+# The slot's first two bytes are version and kind, its twelfth and thirteenth the purpose (consentprofile.crypto.slots).
+# Most slots are of another kind: two comparisons pass them over, where a function would make a text of each.
 _SLOTS: Final = (
-    "SELECT number, record FROM slot WHERE number BETWEEN ? AND ? AND substr(record, 2, 1) = ? "
+    "SELECT number, record FROM slot WHERE number BETWEEN ? AND ? AND record >= ? AND record < ? "
     "AND substr(record, 12, 2) = ? ORDER BY number LIMIT ?"
 )
-_KIND: Final = bytes((SlotKind.COMPARTMENT,))
+_FROM: Final = bytes((VERSION, SlotKind.COMPARTMENT))
+_BELOW: Final = bytes((VERSION, SlotKind.COMPARTMENT + 1))
 
 
 class Compartment(NamedTuple):
@@ -53,7 +55,7 @@ class Compartments:
         """The number, header and bytes of slots from ``first`` to ``last`` that are compartments of the purpose with
         this number, ``most`` of them at most. The caller holds the gate. Raises :class:`CorruptRecord`.
         """
-        found = self._keys.execute(_SLOTS, (first, last, _KIND, purpose.to_bytes(2, "big"), most)).fetchall()
+        found = self._keys.execute(_SLOTS, (first, last, _FROM, _BELOW, purpose.to_bytes(2, "big"), most)).fetchall()
         return [(number, header_of(record), record) for number, record in found]
 
     def between(self, first: int, last: int, purpose: int, most: int) -> list[Compartment]:

@@ -8,9 +8,9 @@ published, whoever has gone meanwhile is taken out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentprofile.crypto.compartments import CompartmentOpener
 from consentprofile.crypto.slots import HEADER, NO_KEY, Slot, SlotHeader
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-HELD: Final = 0.002
+HELD: Final = 0.003
 """Seconds for which the gate is to be held for a slice."""
 FIRST_SLICE, LARGEST_SLICE = 64, 1024
 """Compartments of the first slice, and of the largest: slices grow and shrink with the time that they take."""
@@ -87,10 +87,6 @@ class _Standing(NamedTuple):
     may_be_coarser: bool
     """Whether times of a renewed consent may have been kept more coarsely before."""
     reasons: frozenset[str]
-
-
-_Place: TypeAlias = tuple[int, SlotHeader, bytes, int]
-"""Where a compartment was found: its slot, the header and bytes of this, and the second at which its consent ends."""
 
 
 class Judge:
@@ -152,12 +148,16 @@ class Counter:
         self._judge = Judge(question, books)
         self._counting = Counting(question.spec)
         self._opened: list[Opened] = []
-        """What was opened and is to be counted at once, and behind it, in the same order, where it was found."""
-        self._places: list[_Place] = []
-        self._alone: list[tuple[Opened, _Place]] = []
+        """What was opened and is to be counted at once, and below, in the same order, where it was found."""
+        self._found: list[Compartment] = []
+        self._alone: list[tuple[Opened, Compartment]] = []
         """What was opened and takes its events to tell what rules hold for it."""
         self._bytes = 0
-        self._members: list[tuple[int, int, int]] = []
+        self._slots: list[int] = []
+        """Those of the accounts that have been counted, in the order in which they were, and below, what else is told
+        of them."""
+        self._generations: list[int] = []
+        self._until: list[int] = []
 
     def run(self, gate: Gate, first: int, last: int) -> None:
         """Count the compartments in the slots from ``first`` to ``last``."""
@@ -180,13 +180,16 @@ class Counter:
         """What has been counted."""
         import numpy as np
 
-        members = np.array(self._members, dtype=np.int64).reshape(-1, 3)
-        return Tally(self._counting.portion(), members[:, 0], members[:, 1], members[:, 2])
+        slot, generation, until = (
+            np.array(told, dtype=np.int64) for told in (self._slots, self._generations, self._until)
+        )
+        return Tally(self._counting.portion(), slot, generation, until)
 
     def _open(self, compartments: Iterable[Compartment]) -> None:
         """Open what counts. The caller holds the gate, and no key outlives the call."""
         counted, unseal = self._judge.counted, self._opener.open
-        for slot, header, record, blocks in compartments:
+        for compartment in compartments:
+            slot, header, record, blocks = compartment
             standing = counted(header, record)
             if standing is None:
                 continue
@@ -196,31 +199,36 @@ class Counter:
             pseudonym, plain = unseal(slot, record, header.generation, standing.bound, blocks)
             self._bytes += sum(map(len, plain))
             opened = Opened(pseudonym, plain, standing.oldest, standing.keep)
-            place = slot, header, record, header.until - standing.cut
             if alone:
-                self._alone.append((opened, place))
+                self._alone.append((opened, compartment))
             else:
                 self._opened.append(opened)
-                self._places.append(place)
+                self._found.append(compartment)
 
     def _count(self) -> None:
         """Count what was opened since the last time, most of it at once."""
-        opened, places, alone = self._opened, self._places, self._alone
-        self._opened, self._places, self._alone, self._bytes = [], [], [], 0
+        opened, found, alone = self._opened, self._found, self._alone
+        self._opened, self._found, self._alone, self._bytes = [], [], [], 0
         history = self._books.history
-        left = set(self._counting.add_all(opened, history.policy, history.number))
-        for number, (slot, header, _, until) in enumerate(places):
-            if number not in left:
-                self._members.append((slot, header.generation, until))
-        alone += [(opened[number], places[number]) for number in sorted(left)]
-        for one, place in alone:
-            self._count_alone(one, place)
+        left = self._counting.add_all(opened, history.policy, history.number)
+        alone += [(opened[number], found[number]) for number in left]
+        for number in reversed(left):
+            del found[number]
+        self._note(found)
+        for one, compartment in alone:
+            self._count_alone(one, compartment)
 
-    def _count_alone(self, opened: Opened, place: _Place) -> None:
-        slot, header, record, until = place
+    def _count_alone(self, opened: Opened, compartment: Compartment) -> None:
+        slot, header, record, _ = compartment
         books, question = self._books, self._question
         events = books.allowed(opened.blocks, header.terms, question.now)
         rules = books.rules(question.purpose, Slot(slot, header, record[HEADER.size :]), events)
         if self._judge.tells(rules.precision):
             self._counting.add(opened.pseudonym, dedupe(events)[-rules.keep :])
-            self._members.append((slot, header.generation, until))
+            self._note((compartment,))
+
+    def _note(self, counted: Sequence[Compartment]) -> None:
+        standing = self._judge.standing
+        self._slots += [one.slot for one in counted]
+        self._generations += [one.header.generation for one in counted]
+        self._until += [one.header.until - standing(one.header.terms).cut for one in counted]
