@@ -9,12 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from consentprofile import canonical
 from consentprofile.errors import CorruptRecord, StoreBusy, StoreFault, UnreadableInput
 from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.faults import typed
 from consentprofile.store.files import connect, require_format
 from consentprofile.store.locks import ALIVE, FileLock
 from consentprofile.store.names import DATA, KEYS, PART
+from consentprofile.store.pending import POLICY, Work
 from consentprofile.store.settling import Observe, commit, is_unsettled, nobody_watches, settle
 
 # What has happened since the copy was made is not undone with it: the log and its heads, who did what, what was
@@ -161,8 +163,8 @@ class Staging:
     def give_policies(self, texts: dict[bytes, bytes]) -> tuple[int, dict[int, bytes]]:
         """Let the data have the policies that the keyring has accepted: no others, and of ``texts`` those it lacks.
 
-        ``texts`` are canonical JSON by digest. How many are missing still; and the texts, by number, of those that were
-        taken out, for the keyring is from before they were accepted.
+        ``texts`` are canonical JSON by digest. How many are missing still, those left out that pending work brings; and
+        the texts, by number, of those that were taken out, for the keyring is from before they were accepted.
         """
         try:
             with closing(connect(self.path / KEYS)) as keys, closing(connect(self.path / DATA)) as data:
@@ -174,10 +176,12 @@ class Staging:
                         data.execute(query, (number, digest, texts[digest]))
                 later = {number: text for number, text in kept.items() if number not in accepted}
                 data.executemany("DELETE FROM policy WHERE number = ?", [(number,) for number in later])
-                (have,) = data.execute("SELECT count(*) FROM policy").fetchone()
+                have = {number for (number,) in data.execute("SELECT number FROM policy")}
+                for (body,) in keys.execute("SELECT body FROM pending"):
+                    have |= {row[1] for row in canonical.unpack(body, Work).rows if row[0] == POLICY}
         except sqlite3.DatabaseError as error:
             raise typed(error) from None
-        return len(accepted) - have, later
+        return len(accepted.keys() - have), later
 
     def commit(self) -> None:
         """Let what was made here take the place of the old files."""

@@ -27,8 +27,11 @@ class DataFile:
         return bytes(row[0])
 
     def add_policy(self, number: int, text: bytes) -> None:
-        """Keep an accepted policy: its canonical JSON, under its number."""
-        query = "INSERT INTO policy (number, digest, text) VALUES (?, ?, ?)"
+        """Keep an accepted policy: its canonical JSON, under its number, unless a restore has brought it already.
+
+        Whether it is the one that was accepted, is found by its digest whenever the store is opened.
+        """
+        query = "INSERT INTO policy (number, digest, text) VALUES (?, ?, ?) ON CONFLICT (number) DO NOTHING"
         self._db.execute(query, (number, canonical.digest(text), text))
 
     def policies(self) -> dict[int, tuple[bytes, bytes]]:

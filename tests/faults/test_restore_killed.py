@@ -18,6 +18,7 @@ from consentprofile.usecases.restore import Restored, Sources, restore
 from tests.faults.children import Counters, child, killer
 from tests.faults.interposed import Interposed
 from tests.support.people import ADA, BOB, agree, login, look, seen, sound
+from tests.support.policies import narrowed_policy
 from tests.support.stores import SetClock, StoreFactory
 
 STEPS: Final = (
@@ -223,6 +224,30 @@ def test_a_keyring_that_a_crash_left_half_written_is_put_right_first_and_counts_
     with stores.open(yesterday.path) as store:
         assert (seen(store, ADA), seen(store, BOB)) == (None, 1)
         assert store.consents(BOB)["analytics"].state == "given"
+        assert not store.check().findings
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["not named", "named"])
+def test_a_policy_that_was_being_accepted_when_the_data_was_lost_is_brought_by_the_pending_work(
+    stores: StoreFactory, named: bool
+) -> None:
+    """The keyring has accepted it, and has noted its text for the data, which never saw it."""
+    yesterday, policy = Yesterday(stores), narrowed_policy(1)
+
+    def change(watched: Interposed, counters: Counters) -> None:
+        store = stores.open(yesterday.path)
+        pending = store._session.ground.pending
+        pending._observe = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == "noted" else None
+        store.apply_policy(policy, key=stores.key)
+
+    assert child(change).killed
+    for file in yesterday.path.glob("data.db*"):
+        file.unlink()
+    files = [policy] if named else []
+    cp.Store.restore(yesterday.path, key=stores.key, data=yesterday.data, policies=files, clock=SetClock())
+    with stores.open(yesterday.path) as store:
+        assert store.policy.digest == policy.digest
+        assert (seen(store, ADA), seen(store, BOB)) == (None, 1)
         assert not store.check().findings
 
 
