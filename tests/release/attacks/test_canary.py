@@ -7,6 +7,7 @@ metadata of pictures), the answers of the command line, log records and represen
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import logging
 import zlib
@@ -17,7 +18,6 @@ from typing import Final
 
 import pytest
 from click.testing import CliRunner
-from pyarrow import parquet
 
 import consentprofile as cp
 from consentprofile.cli.main import main
@@ -78,7 +78,7 @@ def found(data: bytes, names: set[bytes]) -> list[object]:
 def unfolded(name: str, data: bytes) -> bytes:
     """What a file comes to when it is read: rows and metadata of Parquet, dots of a PNG, words of an SVG."""
     if name.endswith(".parquet"):
-        file = parquet.ParquetFile(io.BytesIO(data))
+        file = importlib.import_module("pyarrow.parquet").ParquetFile(io.BytesIO(data))
         return f"{file.read().to_pylist()}{file.schema_arrow}{file.schema_arrow.metadata}{file.metadata}".encode()
     if name.endswith(".png"):
         assert set(chunks(data)) == PNG_PARTS
