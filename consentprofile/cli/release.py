@@ -72,7 +72,8 @@ def release_command() -> None:
 counting_workers = click.option(
     "--workers",
     type=click.IntRange(0, 64),
-    help="Other processes that count; as many as there are processors where there is much to count.",
+    metavar="NUMBER",
+    help="So many other processes count; otherwise one for each processor, where there is much to count.",
 )
 
 

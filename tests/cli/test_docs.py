@@ -90,6 +90,7 @@ def test_every_option_and_command_explains_itself(path: str) -> None:
     command = COMMANDS[path]
     assert command.help
     assert [param.name for param in command.params if isinstance(param, click.Option) and not param.help] == []
+    assert "INTEGER" not in command.get_help(click.Context(command)), "say NUMBER"
 
 
 @pytest.mark.parametrize("path", sorted({tuple(path.split()[1:-1]) for path in COMMANDS}))
