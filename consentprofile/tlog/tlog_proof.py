@@ -37,9 +37,6 @@ from consentprofile.tlog.merkle import HASH_SIZE, MAX_SIZE, leaf_hash
 from consentprofile.tlog.note import MAX_BYTES, Note, VerifierKey, from_base64, parse_note, to_base64
 from consentprofile.tlog.proof import verify_inclusion
 
-EXTENSION: Final = ".tlog-proof"
-"""How the names of such files end."""
-
 _HEADER: Final = "c2sp.org/tlog-proof@v1"
 _MAX_HASHES: Final = 63
 
