@@ -23,7 +23,7 @@ import msgspec
 import pytest
 
 import consentprofile as cp
-from consentprofile.usecases import release as releasing
+from consentprofile.usecases import released
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHOP: Final = ROOT / "examples" / "shop"
@@ -334,8 +334,10 @@ def test_reach_is_what_the_files_say_exactly_in_the_ledger_and_rounded_in_public
         assert len(cells[one] ^ cells[other]) >= 10  # else the rule about near cells would apply
     with copy.open() as store:
         release = store.release(SHOP / "reach.toml", tmp_path / "release")
-        (entry,) = releasing._ledger(store._session)
-    assert {cell.key[0]: cell.count for cell in entry.cells} == {name: len(members) for name, members in cells.items()}
+        (settled,) = released.earlier(store._session, released.entries(store._session), "analytics")
+    assert {cell.key[0]: cell.count for cell in settled.cells} == {
+        name: len(members) for name, members in cells.items()
+    }
     published = (tmp_path / "release" / "data.csv").read_text("utf-8")
     lines = [f"{name},{rounded(len(members)) or ''}\n" for name, members in cells.items()]
     assert published == "platform,accounts\n" + "".join(lines)
@@ -367,16 +369,16 @@ def test_journeys_of_a_store_are_what_the_files_say(copy: Imported, tmp_path: Pa
     """tests/release/test_shop.py does so for every measure, without a store."""
     terms = (SHOP / "reach.toml").read_text("utf-8")
     with copy.open() as store:
-        for number, (measure, own) in enumerate(JOURNEYS.items()):
+        for number, (measure, own) in enumerate(JOURNEYS.items(), 1):
             spec = tmp_path / f"{measure}.toml"
             lines = [line for line in terms.splitlines() if not line.startswith(("measure", "by", "where"))]
             spec.write_text(own + "\n".join(lines), encoding="utf-8")
             plan = store.plan_release(spec)
             release = store.release(spec, tmp_path / measure)
-            entry = releasing._ledger(store._session)[number]
+            cells = released.settled(store._session, number).cells
             expected = journeys_in_the_files(measure)
-            assert {cell.key[0]: cell.count for cell in entry.cells if cell.count} == expected
-            assert (plan.cells, plan.cells_per_account, plan.figure) == (len(entry.cells), 1, "accounts")
+            assert {cell.key[0]: cell.count for cell in cells if cell.count} == expected
+            assert (plan.cells, plan.cells_per_account, plan.figure) == (len(cells), 1, "accounts")
             assert release.figures.columns[-1] in {"at_least", "reached"}
 
 

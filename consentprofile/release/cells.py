@@ -5,6 +5,7 @@ Accounts are numbered once for all cells of a release, in the order of their pse
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from consentprofile.release.measures.measure import Key, Part
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     """Places in the pseudonyms, rising and distinct."""
 
 PSEUDONYM_BYTES: Final = 16
+
+
+def has_numpy() -> bool:
+    """Whether the extra ``release`` is installed, without which nobody behind a figure can be told apart."""
+    return importlib.util.find_spec("numpy") is not None
 
 
 class Cell(NamedTuple):

@@ -7,30 +7,35 @@ or went.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from consentprofile import canonical
-from consentprofile.errors import CorruptRecord
-from consentprofile.release.spec import NOT_ASKED, Key, Period, ReleaseSpec
-from consentprofile.release.threshold import LedgerCell
+from consentprofile.errors import CorruptRecord, ReleaseRefused
+from consentprofile.release import ledger_before
+from consentprofile.release.kept import CONTRADICTION, Settled
+from consentprofile.release.spec import NOT_ASKED, Period, ReleaseSpec
 
-COUNTED: Final = 1
-"""The format of entries in which everybody adds one to a cell."""
-WEIGHED: Final = 2
-"""The format of entries whose cells say what each member adds."""
+FORMAT: Final = 3
+"""The format of entries that this version writes."""
+
+FORMATS: Final = (ledger_before.COUNTED, ledger_before.WEIGHED, FORMAT)
+"""Those that it reads."""
 
 SALT_BYTES: Final = 32
+
+MOST_BYTES: Final = 999_000_000
+"""The longest entry: sealed, it has to fit into one value of SQLite, which ends at 10^9 bytes."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One release. It names members by pseudonym and holds exact counts: it is personal data, and is stored sealed.
 
     ``spec`` is the canonical specification, period included; ``series`` the digest of its question without period and
-    protection; ``policy`` the policy's digest; ``salt`` that of the manifest's commitment; ``files`` the published
-    bytes, by name, sorted.
+    protection; ``policy`` the policy's digest; ``salt`` that of the manifest's commitment; ``cells`` what was settled,
+    left unread until :meth:`settled` is asked; ``files`` the published bytes, by name, sorted.
     """
 
     format: int
@@ -40,14 +45,12 @@ class LedgerEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     period: Period
     policy: bytes
     salt: bytes
-    cells: tuple[LedgerCell, ...]
+    cells: msgspec.Raw
     files: tuple[tuple[str, bytes], ...]
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.files]
-        if self.format != WEIGHED and any(cell.limit != 1 or cell.amounts for cell in self.cells):
-            raise ValueError("amounts in an entry without amounts")
-        if self.format not in (COUNTED, WEIGHED) or len(self.salt) != SALT_BYTES or names != sorted(set(names)):
+        if self.format not in FORMATS or len(self.salt) != SALT_BYTES or names != sorted(set(names)):
             raise ValueError("not a ledger entry of this format")
 
     def __repr__(self) -> str:
@@ -63,62 +66,52 @@ class LedgerEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         """The files as they were handed out."""
         return dict(self.files)
 
+    @property
+    def outline(self) -> LedgerEntry:
+        """The entry without its cells: what is needed to answer and to refuse, in little memory."""
+        return msgspec.structs.replace(self, cells=_NO_CELLS)
+
+    def settled(self) -> Settled:
+        """The cells. :class:`CorruptRecord` where they contradict themselves; members are held to it when read."""
+        cells = bytes(self.cells)
+        return canonical.unpack(cells, Settled) if self.format == FORMAT else ledger_before.read(self.format, cells)
+
+
+_NO_CELLS: Final = msgspec.Raw(canonical.pack(None))
+
 
 def entry(
-    spec: ReleaseSpec, *, policy: bytes, salt: bytes, cells: Iterable[LedgerCell], files: Mapping[str, bytes]
+    spec: ReleaseSpec, *, policy: bytes, salt: bytes, settled: Settled, files: Mapping[str, bytes]
 ) -> LedgerEntry:
-    """The ledger entry of a release; ``policy`` is the policy's digest, ``cells`` are :attr:`Protected.ledger`."""
+    """The ledger entry of a release; ``policy`` is the policy's digest, ``settled`` is :attr:`Protected.ledger`."""
     return LedgerEntry(
-        format=COUNTED if all(part.counts for part in spec.measure.parts) else WEIGHED,
+        format=FORMAT,
         spec=spec.canonical,
         series=spec.series,
         purpose=spec.purpose,
         period=spec.period,
         policy=policy,
         salt=salt,
-        cells=tuple(cells),
+        cells=msgspec.Raw(canonical.pack(settled)),
         files=tuple(sorted(files.items())),
     )
 
 
 def pack(value: LedgerEntry) -> bytes:
-    """The canonical bytes of an entry, for sealing."""
-    if value.format == WEIGHED:
-        return canonical.pack(value)
-    cells = [cell.counted for cell in value.cells]
-    return canonical.pack([cells if name == "cells" else getattr(value, name) for name in value.__struct_fields__])
-
-
-class _Counted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An entry of the format :data:`COUNTED`, whose cells have four elements."""
-
-    format: int
-    spec: bytes
-    series: bytes
-    purpose: str
-    period: Period
-    policy: bytes
-    salt: bytes
-    cells: tuple[tuple[Key, bytes, int | None, bool], ...]
-    files: tuple[tuple[str, bytes], ...]
-
-    def entry(self) -> LedgerEntry:
-        """The entry. Raises ``ValueError`` for one that contradicts itself."""
-        if self.format != COUNTED:
-            raise ValueError("not an entry of this format")
-        said = {name: getattr(self, name) for name in self.__struct_fields__}
-        return LedgerEntry(**said | {"cells": tuple(LedgerCell(*cell) for cell in self.cells)})
+    """The canonical bytes of an entry, for sealing. :class:`ReleaseRefused` where they are too many to be kept."""
+    data = canonical.pack(value)
+    if len(data) > MOST_BYTES:
+        raise ReleaseRefused(
+            "the ledger cannot keep who is behind so many cells; ask for fewer of them, or of fewer accounts"
+        )
+    return data
 
 
 def unpack(data: bytes) -> LedgerEntry:
-    """The entry whose canonical bytes are ``data``; :class:`CorruptRecord` for anything else."""
-    try:
-        # The second byte is the format: a small number in an array of nine.
-        value = canonical.unpack(data, LedgerEntry) if data[1:2] == b"\2" else canonical.unpack(data, _Counted).entry()
-    except ValueError:
-        raise CorruptRecord("a ledger entry contradicts itself; run `consentprofile check`") from None
+    """The entry whose canonical bytes are ``data``, its cells unread; :class:`CorruptRecord` for anything else."""
+    value = canonical.unpack(data, LedgerEntry)
     if value.series != _series(value.spec):
-        raise CorruptRecord("a ledger entry contradicts itself; run `consentprofile check`")
+        raise CorruptRecord(CONTRADICTION)
     return value
 
 
@@ -142,10 +135,3 @@ def answer(entries: Iterable[LedgerEntry], spec: ReleaseSpec) -> dict[str, bytes
 def earlier_periods(entries: Iterable[LedgerEntry], spec: ReleaseSpec) -> list[Period]:
     """The periods in which the same question was answered, for :func:`~consentprofile.release.spec.check_period`."""
     return [found.period for found in entries if found.series == spec.series]
-
-
-def earlier_cells(entries: Iterable[LedgerEntry], purpose: str) -> Iterator[LedgerCell]:
-    """Every cell released of ``purpose``, in the order of ``entries``: oldest first, as protection needs them."""
-    for found in entries:
-        if found.purpose == purpose:
-            yield from found.cells

@@ -16,9 +16,10 @@ from typing import Final
 import msgspec
 
 from consentprofile.release.figures import COMMON
+from consentprofile.release.kept import LedgerCell
 from consentprofile.release.period import instant
 from consentprofile.release.spec import ReleaseSpec
-from consentprofile.release.threshold import LedgerCell, largest_error, step
+from consentprofile.release.threshold import largest_error, step
 
 FEWEST_CELLS: Final = 8
 """For fewer cells than these nothing is said of how many would be suppressed."""

@@ -35,97 +35,22 @@ than they are.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping
-from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from consentprofile.model.policy import ReleaseRules
-from consentprofile.release.cells import PSEUDONYM_BYTES, Counted
+from consentprofile.release.cells import Cell, Counted
+from consentprofile.release.kept import LedgerCell, Settled, kept
 from consentprofile.release.measures.measure import COUNTED, Key, Part
+from consentprofile.release.nearness import Nearness
+
+if TYPE_CHECKING:
+    from consentprofile.release.measures.measure import Numbers
 
 _P_PERCENT = 15
 """What all but the two largest make up at least, in percent of the largest."""
-
-
-class Weighed(NamedTuple):
-    """Members that add different amounts, each within the limits of ``part``."""
-
-    by_account: Mapping[bytes, int]
-    part: Part
-
-
-Members: TypeAlias = frozenset[bytes] | Weighed
-"""The accounts behind a figure, by their pseudonyms. In a set, everybody adds one."""
-
-
-def names(members: Members) -> Collection[bytes]:
-    """The pseudonyms of the members."""
-    return members.by_account.keys() if isinstance(members, Weighed) else members
-
-
-def _sets(counted: Counted) -> Mapping[Key, Members]:
-    whole = counted.pseudonyms.tobytes()
-    pseudonyms = _split(whole)
-    cells: dict[Key, Members] = {}
-    for cell in counted.cells:
-        members = [pseudonyms[place] for place in cell.members.tolist()]
-        if cell.amounts is None:
-            cells[cell.key] = frozenset(members)
-        else:
-            cells[cell.key] = Weighed(dict(zip(members, cell.amounts.tolist(), strict=True)), cell.part)
-    return cells
-
-
-class LedgerCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A cell as the ledger keeps it, sealed: never to be published.
-
-    ``pseudonyms`` are those of its members, 16 bytes each, sorted, joined. ``value`` is what the policy's rules made of
-    it, None for nothing; ``own`` says that it was made of these members, and not given again from an earlier cell.
-
-    Where members add amounts: ``limit`` is the most that one adds, ``amounts`` is what each of them adds, and
-    ``accounts`` the rounded number of accounts behind ``value``. Where everybody adds one, they are 1, none and None.
-    """
-
-    key: Key
-    pseudonyms: bytes
-    value: int | None
-    own: bool
-    limit: int = 1
-    amounts: tuple[int, ...] = ()
-    accounts: int | None = None
-
-    def __post_init__(self) -> None:
-        members = _split(self.pseudonyms)
-        if len(self.pseudonyms) % PSEUDONYM_BYTES or any(a >= b for a, b in pairwise(members)):
-            raise ValueError("members are not distinct pseudonyms in order")
-        if self.amounts and len(self.amounts) != len(members):
-            raise ValueError("there is not an amount for each member")
-
-    def __repr__(self) -> str:
-        return "<LedgerCell, content withheld>"
-
-    @property
-    def count(self) -> int:
-        """The exact number of members."""
-        return len(self.pseudonyms) // PSEUDONYM_BYTES
-
-    @property
-    def members(self) -> frozenset[bytes]:
-        """The pseudonyms."""
-        return frozenset(_split(self.pseudonyms))
-
-    @property
-    def counted(self) -> tuple[Key, bytes, int | None, bool]:
-        """The cell as it is kept where everybody adds one."""
-        return self.key, self.pseudonyms, self.value, self.own
-
-    @property
-    def adds(self) -> tuple[int, ...]:
-        """What each member adds, in the order of the pseudonyms."""
-        return self.amounts or (1,) * self.count
 
 
 class PublishedCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -138,118 +63,76 @@ class PublishedCell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
 class Protected(msgspec.Struct, frozen=True):
     """What protection made of a measure's cells, in the order of the rows: for the ledger, and for everybody."""
 
-    ledger: tuple[LedgerCell, ...]
+    ledger: Settled
     published: tuple[PublishedCell, ...]
 
     def __repr__(self) -> str:
         return "<Protected, content withheld>"
 
 
-def protect(counted: Counted, rules: ReleaseRules, earlier: Iterable[LedgerCell], *, min_accounts: int) -> Protected:
+def protect(counted: Counted, rules: ReleaseRules, earlier: Iterable[Settled], *, min_accounts: int) -> Protected:
     """Settle what was ``counted`` under the policy's ``rules``, publish it under the specification's ``min_accounts``.
 
-    ``earlier`` are the ledger's cells of the same purpose, of all releases, oldest first; they are read once.
+    ``earlier`` are the ledger's releases of the same purpose, oldest first; they are read once, one by one.
     """
     ledger = settle(counted, rules, earlier)
-    return Protected(ledger=ledger, published=publish(ledger, rules, min_accounts))
+    return Protected(ledger=ledger, published=publish(ledger.cells, rules, min_accounts))
 
 
 # ---- settling: what the policy's rules make of a cell -------------------------------------------
 
 
-def settle(counted: Counted, rules: ReleaseRules, earlier: Iterable[LedgerCell]) -> tuple[LedgerCell, ...]:
+def settle(counted: Counted, rules: ReleaseRules, earlier: Iterable[Settled]) -> Settled:
     """Each cell with its value under the policy's rules (see the module), whatever stricter minimum was asked for."""
-    least = rules.min_accounts
-    cells = _sets(counted)
-    given: dict[Key, LedgerCell] = {}
-    by_size = sorted((count, key) for key, members in cells.items() if (count := len(names(members))) >= least)
-    for cell in earlier:
-        if cell.own:
-            # Sizes that are k apart are members that are k apart: most of the ledger is passed over by its size.
-            low = bisect_left(by_size, cell.count - least + 1, key=_size)
-            high = bisect_right(by_size, cell.count + least - 1, key=_size)
-            for _, key in by_size[low:high]:
-                if key not in given and _near(cell, cells[key], least):
-                    given[key] = cell
+    nearness = Nearness(counted, rules.min_accounts)
+    again = nearness.earliest(earlier)
     settled: list[LedgerCell] = []
-    figures: list[LedgerCell] = []
-    for key, members in cells.items():
-        near = given.get(key)  # never for a cell below k: none is in by_size
-        if near is None and len(names(members)) >= least:
-            near = next((figure for figure in figures if _near(figure, members, least)), None)
-        cell = _own(key, members, rules) if near is None else _again(key, members, near)
-        if cell.own and cell.value is not None:
-            figures.append(cell)
-        settled.append(cell)
-    return tuple(settled)
+    figures: list[int] = []
+    for place, cell in enumerate(counted.cells):
+        near = again.get(place)  # never for a cell below k
+        if near is None and len(cell.members) >= rules.min_accounts:
+            first = nearness.first(place, figures)
+            near = None if first is None else settled[first]
+        made = _own(cell, rules) if near is None else _again(cell, near)
+        if made.own and made.value is not None:
+            figures.append(place)
+        settled.append(made)
+    return Settled(counted.pseudonyms.tobytes(), tuple(settled))
 
 
-def _own(key: Key, members: Members, rules: ReleaseRules) -> LedgerCell:
+def _own(cell: Cell, rules: ReleaseRules) -> LedgerCell:
     """The cell with the value that its members make, if it may have one."""
-    cell = _kept(key, members)
-    if cell.count < rules.min_accounts:
-        return cell
-    if not isinstance(members, Weighed):
-        return msgspec.structs.replace(cell, value=rounded(cell.count, rules))
-    if _is_dominated(cell.adds):
-        return cell
-    value = rounded(sum(cell.adds), rules, members.part)
-    return msgspec.structs.replace(cell, value=value, accounts=rounded(cell.count, rules))
+    made, count = kept(cell), len(cell.members)
+    if count < rules.min_accounts:
+        return made
+    if cell.amounts is None:
+        return msgspec.structs.replace(made, value=rounded(count, rules))
+    if _is_dominated(cell.amounts):
+        return made
+    value = rounded(int(cell.amounts.sum()), rules, cell.part)
+    return msgspec.structs.replace(made, value=value, accounts=rounded(count, rules))
 
 
-def _again(key: Key, members: Members, near: LedgerCell) -> LedgerCell:
+def _again(cell: Cell, near: LedgerCell) -> LedgerCell:
     """The cell with the value of a near one; without any where that was made of larger amounts than its own allow.
 
     Such a value could be further off than this release says that its figures are.
     """
-    cell = _kept(key, members)
-    if near.value is None or near.limit > cell.limit:
-        return msgspec.structs.replace(cell, own=False)
-    accounts = None if not isinstance(members, Weighed) else near.value if near.accounts is None else near.accounts
-    return msgspec.structs.replace(cell, own=False, value=near.value, accounts=accounts)
+    made = kept(cell)
+    if near.value is None or near.limit > cell.part.limit:
+        return msgspec.structs.replace(made, own=False)
+    accounts = None if cell.amounts is None else near.value if near.accounts is None else near.accounts
+    return msgspec.structs.replace(made, own=False, value=near.value, accounts=accounts)
 
 
-def _kept(key: Key, members: Members) -> LedgerCell:
-    """The cell without a value."""
-    ordered = sorted(names(members))
-    if not isinstance(members, Weighed):
-        return LedgerCell(key, b"".join(ordered), None, own=True)
-    added = tuple(members.by_account[member] for member in ordered)
-    return LedgerCell(key, b"".join(ordered), None, own=True, limit=members.part.limit, amounts=added)
-
-
-def _is_dominated(amounts: Iterable[int]) -> bool:
+def _is_dominated(amounts: Numbers) -> bool:
     """Whether one account stands out so far that the figure would be about it (rule 1)."""
-    sizes = sorted((abs(amount) for amount in amounts), reverse=True)
-    whole = sum(sizes)
-    return 2 * sizes[0] > whole or 100 * (whole - sum(sizes[:2])) < _P_PERCENT * sizes[0]
+    import numpy as np
 
-
-def _size(cell: tuple[int, Key]) -> int:
-    return cell[0]
-
-
-def _split(pseudonyms: bytes) -> list[bytes]:
-    return [pseudonyms[at : at + PSEUDONYM_BYTES] for at in range(0, len(pseudonyms), PSEUDONYM_BYTES)]
-
-
-def _near(cell: LedgerCell, members: Members, least: int) -> bool:
-    """Whether fewer than ``least`` accounts are members of one only, or add something else to the other."""
-    these, those = _split(cell.pseudonyms), names(members)
-    # With m of these missing there, len(those) - (len(these) - m) of those are missing here.
-    difference = len(those) - len(these)
-    if abs(difference) >= least:
-        return False
-    for member in these:
-        if member not in those:
-            difference += 2
-            if difference >= least:
-                return False
-    if not cell.amounts and not isinstance(members, Weighed):
-        return True
-    there = members.by_account if isinstance(members, Weighed) else dict.fromkeys(members, 1)
-    changed = (there.get(member, added) != added for member, added in zip(these, cell.adds, strict=True))
-    return difference + sum(changed) < least
+    sizes = abs(amounts)
+    whole = int(sizes.sum())
+    second, first = np.partition(sizes, -2)[-2:].tolist()
+    return bool(2 * first > whole or 100 * (whole - first - second) < _P_PERCENT * first)
 
 
 # ---- rounding -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from consentprofile import canonical
@@ -76,7 +77,7 @@ class Releases:
         row = self._db.execute(query, (number,)).fetchone()
         return None if row is None else StoredRelease._make(row)
 
-    def all(self) -> list[StoredRelease]:
-        """Every release, in order."""
+    def all(self) -> Iterator[StoredRelease]:
+        """Every release, in order, one in memory at a time."""
         query = "SELECT number, digest, ledger FROM release ORDER BY number"
-        return [StoredRelease._make(row) for row in self._db.execute(query)]
+        return map(StoredRelease._make, self._db.execute(query))

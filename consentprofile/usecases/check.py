@@ -16,10 +16,10 @@ from consentprofile.crypto.slots import Slot, SlotKind, require_alive
 from consentprofile.errors import CorruptRecord, DestroyedKey, IntegrityFault, QuarantinedRecord
 from consentprofile.model import block
 from consentprofile.model.policy import Policy
-from consentprofile.release import ledger
-from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, place_of
+from consentprofile.release.cells import has_numpy
+from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, StoredRelease, place_of
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases import verifying
+from consentprofile.usecases import released, verifying
 from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.session import Session
 
@@ -257,17 +257,21 @@ def _terms(session: Session) -> Iterator[Finding]:
             yield Finding(what="are not those of a policy that the store has accepted", where=f"terms {number}")
 
 
-def _releases(session: Session) -> Iterator[Finding]:
+def _releases(session: Session) -> list[Finding]:
     with session.ground.files.reading():
-        stored = session.ground.releases.all()
-    for row in stored:
-        try:
-            entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
-        except CorruptRecord:
-            yield Finding(what="its ledger entry does not authenticate", where=f"release {row.number}")
-            continue
-        if entry.digest != row.digest:
-            yield Finding(what="its ledger entry answers another specification", where=f"release {row.number}")
+        found = [(row.number, _fault(session, row)) for row in session.ground.releases.all()]
+    return [Finding(what=what, where=f"release {number}") for number, what in found if what]
+
+
+def _fault(session: Session, row: StoredRelease) -> str:
+    """What is wrong with a release; who is behind it is read where numpy is, which releases need."""
+    try:
+        entry = released.opened(session, row)
+        if has_numpy():
+            entry.settled().verify()
+    except CorruptRecord:
+        return "its ledger entry does not authenticate, or contradicts itself"
+    return "" if entry.digest == row.digest else "its ledger entry answers another specification"
 
 
 def _rows(session: Session, table: str, *, repair: bool) -> tuple[int, list[Finding]]:

@@ -19,7 +19,7 @@ from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.release import ledger
 from consentprofile.release.derived import Also, derive, wanted
 from consentprofile.release.figures import Figures, figures_of
-from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
+from consentprofile.release.ledger import SALT_BYTES
 from consentprofile.release.manifest import manifest
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.release.plan import plan as plan_release
@@ -29,6 +29,7 @@ from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
+from consentprofile.usecases import released
 from consentprofile.usecases.approval import Approved, is_approved
 from consentprofile.usecases.census import Census, Progress, take
 from consentprofile.usecases.session import Session
@@ -102,7 +103,7 @@ def plan(
     spec = read_spec(text, name, session.policy)
     with session.ground.writing():
         now = session.now()
-        entries = _ledger(session)
+        entries = released.entries(session)
         answered = next((entry for entry in entries if entry.spec == spec.canonical), None)
         if answered is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
@@ -111,23 +112,18 @@ def plan(
             session.ground.log.append((draft,), session.policy.digest)
     if answered is not None:
         number = entries.index(answered) + 1
-        return msgspec.structs.replace(plan_release(spec, answered.cells), answered_by=number)
+        cells = released.settled(session, number).cells
+        return msgspec.structs.replace(plan_release(spec, cells), answered_by=number)
     counted = take(session, spec, text, workers=workers, progress=progress).standing(session).counted
-    settled = settle(counted, spec.rules, ledger.earlier_cells(entries, spec.purpose))
-    return msgspec.structs.replace(plan_release(spec, settled), approved=is_approved(session, spec))
-
-
-def _ledger(session: Session) -> list[LedgerEntry]:
-    with session.ground.files.reading():
-        stored = session.ground.releases.all()
-    return [ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger)) for row in stored]
+    cells = settle(counted, spec.rules, released.earlier(session, entries, spec.purpose)).cells
+    return msgspec.structs.replace(plan_release(spec, cells), approved=is_approved(session, spec))
 
 
 def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dict[str, bytes], bool] | None:
     """What this specification was answered with, read with a leaf; or None, once the period was found releasable."""
     with session.ground.writing():
         now = session.now()
-        entries = _ledger(session)
+        entries = released.entries(session)
         files = ledger.answer(entries, spec)
         if files is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
@@ -161,15 +157,15 @@ def _try_to_publish(
     session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
 ) -> tuple[int, dict[str, bytes], bool] | None:
     with session.ground.files.reading():
-        entries = _ledger(session)
+        entries = released.entries(session)
     known, standing = len(entries), census.standing(session)
-    earlier = ledger.earlier_cells(entries, spec.purpose)
+    earlier = released.earlier(session, entries, spec.purpose)
     protected = protect(standing.counted, spec.rules, earlier, min_accounts=spec.min_accounts)
     with session.ground.writing():
         now = session.now()
         number = session.ground.releases.next_number()
         if number != known + 1:
-            entries = _ledger(session)
+            entries = released.entries(session)
         files = ledger.answer(entries, spec)
         if files is not None:  # another process answered meanwhile; there is one answer
             return next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical), files, True
@@ -181,7 +177,7 @@ def _try_to_publish(
         salt = random_bytes(SALT_BYTES)
         root = session.ground.log.head().frontier.root()
         files = render(spec, protected.published, manifest(spec, session.policy, salt=salt, root=root))
-        entry = ledger.entry(spec, policy=session.policy.digest, salt=salt, cells=protected.ledger, files=files)
+        entry = ledger.entry(spec, policy=session.policy.digest, salt=salt, settled=protected.ledger, files=files)
         sealed = session.keys.seal_record(RecordType.LEDGER, number, ledger.pack(entry))
         facts = (("release", number), ("specification", entry.digest))
         with session.ground.files.data_transaction(full=True):

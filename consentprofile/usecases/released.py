@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from consentprofile.crypto.binding import RecordType
-from consentprofile.errors import InputError
+from consentprofile.errors import CorruptRecord, InputError
 from consentprofile.release import ledger
 from consentprofile.release.asked import Asked, terms_of
 from consentprofile.release.figures import Figures, figures_of
+from consentprofile.release.kept import Settled
 from consentprofile.release.ledger import LedgerEntry
 from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Draft, Leaf, Operation
@@ -39,22 +41,37 @@ class Released(Asked, frozen=True, kw_only=True):
 def released(session: Session) -> tuple[Released, ...]:
     """Every release of the ledger, oldest first: what was asked, when and by which role, not how many are behind it.
 
-    Each entry of the ledger is opened whole, and the log is skimmed: about a microsecond a leaf. Raises
+    Each entry of the ledger is opened, one at a time, and the log is skimmed: about a microsecond a leaf. Raises
     :class:`BeyondCapability`, :class:`CorruptRecord`, :class:`BrokenLog`.
     """
     session.keys.require_officer()
     with session.ground.writing(), session.ground.files.reading():
-        stored = session.ground.releases.all()
-        specs = {row.number: _opened(session, row).spec for row in stored}
+        specs = {row.number: opened(session, row).spec for row in session.ground.releases.all()}
     leaves = {dict(leaf.facts).get(RELEASE): leaf for leaf in mentioning(session, (Operation.RELEASED,))}
     return tuple(_released(number, spec, leaves.get(number)) for number, spec in specs.items())
 
 
 def entries(session: Session) -> list[LedgerEntry]:
-    """Every entry of the ledger, oldest first, opened whole. Raises :class:`CorruptRecord`."""
+    """What every entry of the ledger says, oldest first, but for those behind it. Raises :class:`CorruptRecord`."""
     with session.ground.files.reading():
-        stored = session.ground.releases.all()
-    return [_opened(session, row) for row in stored]
+        return [opened(session, row).outline for row in session.ground.releases.all()]
+
+
+def earlier(session: Session, known: Sequence[LedgerEntry], purpose: str) -> Iterator[Settled]:
+    """What was settled for a purpose in the ``known`` entries, oldest first, one of them in memory at a time.
+
+    Raises :class:`CorruptRecord`.
+    """
+    return (settled(session, number) for number, entry in enumerate(known, 1) if entry.purpose == purpose)
+
+
+def settled(session: Session, number: int) -> Settled:
+    """The cells of one release. Raises :class:`CorruptRecord`."""
+    with session.ground.files.reading():
+        row = session.ground.releases.since(number)
+    if row is None or row.number != number:
+        raise CorruptRecord("the ledger of releases has a gap; run `consentprofile check`")
+    return opened(session, row).settled()
 
 
 def figures(session: Session, number: int) -> Figures:
@@ -69,14 +86,15 @@ def figures(session: Session, number: int) -> Figures:
             row = session.ground.releases.since(number) if 0 < number <= LARGEST else None
         if row is None or row.number != number:
             raise InputError("the ledger has no release of this number; `consentprofile release list` shows them all")
-        entry = _opened(session, row)
+        entry = opened(session, row)
         with session.ground.files.data_transaction(full=True):
             draft = Draft(Operation.RELEASE_READ, now, entry.purpose, "officer", (("release", number),))
             session.ground.log.append((draft,), session.policy.digest)
     return figures_of(entry.published)
 
 
-def _opened(session: Session, row: StoredRelease) -> LedgerEntry:
+def opened(session: Session, row: StoredRelease) -> LedgerEntry:
+    """The ledger entry of a stored release. Raises :class:`CorruptRecord`."""
     return ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
 
 

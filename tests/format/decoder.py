@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 EPOCH_KEY, COMPARTMENT_KEY, ACCOUNT_KEY, EVIDENCE_KEY, BLOCK, TRAIL, ACCOUNT, EVIDENCE, ACTOR_BOOK = range(1, 10)
+LEDGER = 10
 WRAPS = {1: COMPARTMENT_KEY, 2: ACCOUNT_KEY, 3: EVIDENCE_KEY}
 RUN = 1 << 40
 
@@ -100,12 +101,62 @@ def pack(value: Any) -> bytes:
     if isinstance(value, str):
         raw = value.encode()
         return (bytes([0xA0 + len(raw)]) if len(raw) < 32 else b"\xd9" + bytes([len(raw)])) + raw
-    assert 0 <= value < 128
-    return bytes([value])
+    if value is None or isinstance(value, bool):
+        return {None: b"\xc0", False: b"\xc2", True: b"\xc3"}[value]
+    assert -32 <= value < 128
+    return bytes([value & 0xFF])
 
 
 def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+# ---- cells of releases ----------------------------------------------------------------------------
+
+
+def numbers(data: bytes) -> list[int]:
+    """LEB128, every number in its shortest form."""
+    found, number, length = [], 0, 0
+    for byte in data:
+        number += (byte & 127) << 7 * length
+        length += 1
+        if byte < 128:
+            assert length == 1 or (byte and length < 10), "not the shortest form"
+            found.append(number)
+            number = length = 0
+    assert length == 0, "cut off"
+    return found
+
+
+def read_cells(form: int, cells: Any) -> dict[tuple[str, ...], tuple[Any, ...]]:
+    """By key: what each member adds, by its pseudonym; value, own, limit, accounts."""
+    if form < 3:
+        found = {}
+        for key, joined, value, own, *more in cells:
+            limit, amounts, accounts = more if form == 2 else (1, [], None)
+            names = apart(joined)
+            added = amounts or [1] * len(names)
+            found[tuple(key)] = (dict(zip(names, added, strict=True)), value, own, limit, accounts)
+        return found
+    joined, packed = cells
+    names, found = apart(joined), {}
+    for key, value, own, limit, accounts, gaps, added in packed:
+        places, place = [], -1
+        for gap in numbers(gaps):
+            place += gap + 1
+            places.append(place)
+        amounts = [-(number + 1) // 2 if number % 2 else number // 2 for number in numbers(added)] or [1] * len(places)
+        members = {names[at]: amount for at, amount in zip(places, amounts, strict=True)}
+        found[tuple(key)] = (members, value, own, limit, accounts)
+    assert {name for members, *_ in found.values() for name in members} == set(names)
+    return found
+
+
+def apart(joined: bytes) -> list[bytes]:
+    """Pseudonyms that were joined in order."""
+    names = [joined[at : at + 16] for at in range(0, len(joined), 16)]
+    assert names == sorted(set(names))
+    return names
 
 
 # ---- sealing --------------------------------------------------------------------------------------
@@ -432,6 +483,23 @@ class Decoder:
             assert not purpose or entry[3] == "read-refused" or (entry[3], entry[4]) == ("read", purpose)
             return entry
         raise AssertionError("opens under no key")
+
+    def ledger(self) -> list[list[Any]]:
+        """The entry of every release, its digests compared, its cells read."""
+        found = []
+        for number, digest, sealed in self.data.execute("SELECT number, digest, ledger FROM release ORDER BY number"):
+            opened = self.tried(
+                "officer",
+                sealed,
+                lambda epoch, at=number: associated(self.store, LEDGER, "", at, epoch),  # type: ignore[misc]
+            )
+            form, spec, series, *middle, cells, files = unpack(opened)
+            terms = json.loads(spec)
+            asked = {name: terms[name] for name in terms.keys() - {"from", "until", "protection", "cuts"}}
+            assert (canonical_json(terms), hashlib.sha256(spec).digest()) == (spec, digest)
+            assert hashlib.sha256(canonical_json(asked)).digest() == series
+            found.append([form, terms, series, *middle, read_cells(form, cells), dict(files)])
+        return found
 
     def leaves(self) -> list[list[Any]]:
         """Every leaf, its hash compared."""

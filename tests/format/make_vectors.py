@@ -10,7 +10,7 @@ import json
 import struct
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -33,6 +33,26 @@ ORIGIN: Final = "shop.example/consent-log"
 SEED: Final = bytes(range(32, 64))
 REFERENCE_SALT: Final = b"\xaa" * 16
 LEAF: Final = [1, 2, 100, "consent-given", "support", "app", b"\x88" * 32, [["key-id", KEY_ID]]]
+
+
+NAMES: Final = [bytes([number]) * 16 for number in (1, 2, 3)]
+"""Pseudonyms of three accounts."""
+
+
+def ledger_cells() -> list[list[Any]]:
+    """The cells of ledger entries in the formats 1, 2 and 3; of the last two the first is the same one."""
+    first, second, third = NAMES
+    return [
+        [[["web"], first + third, 10, True], [["app"], second, None, True]],
+        [[["web"], first + third, 40, False, 20, [1, -2], 10], [["app"], second, None, True, 20, [], None]],
+        [
+            first + second + third,
+            [
+                [["web"], 40, False, 20, 10, b"\x00\x01", b"\x02\x03"],
+                [["app"], None, True, 20, None, b"\x01", b""],
+            ],
+        ],
+    ]
 
 
 def seal(key: bytes, plain: bytes, bound_to: bytes) -> bytes:
@@ -136,6 +156,7 @@ def vectors() -> dict[str, object]:
         "block_with_tokens": tokens,
         "block_sealed": sealed,
         "pack": decoder.pack([[9, 3, sealed], [9, 4, b"\xcc"], [11, 0, b""]]),
+        **{f"ledger_cells_{form}": decoder.pack(cells) for form, cells in enumerate(ledger_cells(), 1)},
         "leaf": leaf,
         "leaf_hash": decoder.leaf_hash(leaf),
         "frontier": struct.pack(">Q", 6) + decoder.merkle_root(leaves[:4]) + decoder.merkle_root(leaves[4:]),

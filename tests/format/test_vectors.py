@@ -6,8 +6,10 @@ import json
 from hashlib import sha256
 from typing import Final
 
+import msgspec
 import pytest
 
+from consentprofile import canonical
 from consentprofile.crypto import keys, slots
 from consentprofile.crypto.binding import Binding, RecordType
 from consentprofile.crypto.keys import EpochKeys
@@ -17,6 +19,8 @@ from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import SlotHeader, SlotKind
 from consentprofile.crypto.tags import CompartmentSecret, IndexKey
 from consentprofile.model import block
+from consentprofile.release import ledger_before
+from consentprofile.release.kept import Settled
 from consentprofile.store import packs
 from consentprofile.store.keyring import Terms
 from consentprofile.tlog import leaf as leaves
@@ -26,7 +30,9 @@ from consentprofile.tlog.leaf import Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
 from consentprofile.tlog.note import VerifierKey
 from consentprofile.tlog.proof import inclusion_proof
-from tests.format.make_vectors import ANOTHER, FILE, log, vectors
+from tests.format.make_vectors import ANOTHER, FILE, NAMES, log, vectors
+from tests.release.plain import PlainCell
+from tests.release.sets import as_plain, as_settled
 
 VECTORS: Final = json.loads(FILE.read_text(encoding="utf-8"))
 GIVEN: Final = {name: bytes.fromhex(value) for name, value in VECTORS["given"].items()}
@@ -74,6 +80,22 @@ def test_a_slot() -> None:
         slot, _ = opened().mint(9, HEADER, purpose="support", terms=terms().bound)
     assert slot.record == ANSWERS["slot_record"]
     assert slots.decode(9, ANSWERS["slot_record"]) == slot
+
+
+def test_the_cells_of_a_ledger_entry_in_every_format() -> None:
+    first, second, third = NAMES
+    app = PlainCell(("app",), second, None, own=True)
+    app_too = msgspec.structs.replace(app, limit=20)
+    counted = PlainCell(("web",), first + third, 10, own=True)
+    weighed = PlainCell(("web",), first + third, 40, own=False, limit=20, amounts=(1, -2), accounts=10)
+    assert as_plain(ledger_before.read(1, ANSWERS["ledger_cells_1"])) == (counted, app)
+    assert as_plain(ledger_before.read(2, ANSWERS["ledger_cells_2"])) == (
+        weighed,
+        msgspec.structs.replace(app, limit=20),
+    )
+    settled = canonical.unpack(ANSWERS["ledger_cells_3"], Settled)
+    assert as_plain(settled) == (weighed, app_too)
+    assert canonical.pack(as_settled(as_plain(settled))) == ANSWERS["ledger_cells_3"]
 
 
 def test_a_block() -> None:

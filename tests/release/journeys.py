@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consentprofile import canonical
 from consentprofile.model.event import Recorded
 from consentprofile.release.spec import ReleaseSpec
-from tests.release.sets import Cells
+from tests.release.plain import Cells
 from tests.release.shop_policy import SINCE, counted, name
 
 Accounts: TypeAlias = Mapping[int, list[Recorded]]

@@ -1,40 +1,19 @@
-"""Cells as sets of pseudonyms: how tests write them, and how they look at what was counted."""
+"""Cells as sets of pseudonyms: how tests write what was counted and settled, and how they look at it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 
 from consentprofile.model.policy import ReleaseRules
 from consentprofile.release import threshold
 from consentprofile.release.cells import PSEUDONYM_BYTES, Cell, Counted
+from consentprofile.release.kept import Settled, kept
 from consentprofile.release.measures.measure import COUNTED, Key, Part
-from consentprofile.release.threshold import LedgerCell, Protected
-
-
-class Weighed(NamedTuple):
-    """Members that add different amounts, each within the limits of ``part``."""
-
-    by_account: Mapping[bytes, int]
-    part: Part
-
-
-Members: TypeAlias = frozenset[bytes] | Weighed
-"""The accounts behind a figure, by their pseudonyms. In a set, everybody adds one."""
-
-Cells: TypeAlias = Mapping[Key, Members]
-"""The members of every declared cell, empty ones included, in the order of the rows."""
-
-
-def names(members: Members) -> Collection[bytes]:
-    """The pseudonyms of the members."""
-    return members.by_account.keys() if isinstance(members, Weighed) else members
-
-
-def split(pseudonyms: bytes) -> list[bytes]:
-    return [pseudonyms[at : at + PSEUDONYM_BYTES] for at in range(0, len(pseudonyms), PSEUDONYM_BYTES)]
+from consentprofile.release.threshold import Protected
+from tests.release.plain import Cells, Members, PlainCell, Weighed, names, split
 
 
 def as_sets(counted: Counted) -> Cells:
@@ -66,11 +45,41 @@ def as_counted(cells: Cells) -> Counted:
     return Counted(np.array(pseudonyms, dtype=f"S{PSEUDONYM_BYTES}"), tuple(made))
 
 
-def settle(cells: Cells, rules: ReleaseRules, earlier: Iterable[LedgerCell]) -> tuple[LedgerCell, ...]:
-    """What protection makes of these cells."""
-    return threshold.settle(as_counted(cells), rules, earlier)
+def as_plain(settled: Settled) -> tuple[PlainCell, ...]:
+    """Settled cells with the pseudonyms of each."""
+    pseudonyms = split(settled.joined)
+    return tuple(
+        PlainCell(
+            cell.key,
+            b"".join(pseudonyms[place] for place in settled.members(cell).tolist()),
+            cell.value,
+            cell.own,
+            cell.limit,
+            () if cell.amounts is None else tuple(cell.amounts.tolist()),
+            cell.accounts,
+        )
+        for cell in settled.cells
+    )
 
 
-def protect(cells: Cells, rules: ReleaseRules, earlier: Iterable[LedgerCell], *, min_accounts: int) -> Protected:
+def as_settled(cells: Sequence[PlainCell]) -> Settled:
+    """The cells of one release as the ledger keeps them."""
+    pseudonyms = sorted({name for cell in cells for name in cell.members})
+    place = {name: number for number, name in enumerate(pseudonyms)}
+    made = []
+    for cell in cells:
+        members = np.array([place[name] for name in split(cell.pseudonyms)], dtype=np.uint32)
+        amounts = np.array(cell.amounts, dtype=np.int64) if cell.amounts else None
+        bare = kept(Cell(cell.key, Part("", cell.limit), members, amounts))
+        made.append(msgspec.structs.replace(bare, value=cell.value, own=cell.own, accounts=cell.accounts))
+    return Settled(b"".join(pseudonyms), tuple(made))
+
+
+def settle(cells: Cells, rules: ReleaseRules, earlier: Iterable[PlainCell]) -> tuple[PlainCell, ...]:
+    """What protection makes of these cells, after a release of the earlier ones."""
+    return as_plain(threshold.settle(as_counted(cells), rules, iter([as_settled(tuple(earlier))])))
+
+
+def protect(cells: Cells, rules: ReleaseRules, earlier: Iterable[PlainCell], *, min_accounts: int) -> Protected:
     """What leaves of these cells, and what is kept."""
-    return threshold.protect(as_counted(cells), rules, earlier, min_accounts=min_accounts)
+    return threshold.protect(as_counted(cells), rules, iter([as_settled(tuple(earlier))]), min_accounts=min_accounts)

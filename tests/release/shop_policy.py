@@ -15,7 +15,8 @@ from consentprofile.release.counting import Counting
 from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
-from tests.release.sets import Cells, as_sets
+from tests.release.plain import Cells
+from tests.release.sets import as_sets
 
 POLICY_TEXT: Final = """
 format = 1

@@ -16,7 +16,8 @@ from consentprofile.release.measures.named import MEASURES, TERMS
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
 from tests.release.journeys import Accounts, journeys
-from tests.release.sets import Cells, as_sets, names, protect, settle, split
+from tests.release.plain import Cells, names, split
+from tests.release.sets import as_sets, protect, settle
 from tests.release.shop_policy import POLICY, counted, name, rules, spec, spec_text, tallied
 
 TERMS_OF = {

@@ -18,9 +18,10 @@ from consentprofile.release.manifest import manifest
 from consentprofile.release.measures.measure import Key, Part
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
-from consentprofile.release.threshold import LedgerCell, largest_error, rounded, step
+from consentprofile.release.threshold import largest_error, rounded, step
 from consentprofile.release.writers import render
-from tests.release.sets import Weighed, protect, settle
+from tests.release.plain import PlainCell, Weighed
+from tests.release.sets import as_plain, protect, settle
 from tests.release.shop_policy import POLICY, SINCE, counted, event, name, people, rules, spec, spec_text
 
 COUNTS = spec(measure='"counts"', limit="3", by='["platform"]')
@@ -119,11 +120,11 @@ def weighed(amounts: Mapping[int, int], part: Part = EUROS) -> Weighed:
     return Weighed({name(number): amount for number, amount in amounts.items()}, part)
 
 
-def value(members: Weighed | frozenset[bytes], earlier: tuple[LedgerCell, ...] = (), least: int = 10) -> int | None:
+def value(members: Weighed | frozenset[bytes], earlier: tuple[PlainCell, ...] = (), least: int = 10) -> int | None:
     return protect({(): members}, RULES, earlier, min_accounts=least).published[0].value
 
 
-def released(members: Weighed | frozenset[bytes], earlier: tuple[LedgerCell, ...] = ()) -> tuple[LedgerCell, ...]:
+def released(members: Weighed | frozenset[bytes], earlier: tuple[PlainCell, ...] = ()) -> tuple[PlainCell, ...]:
     return (*earlier, *settle({(): members}, RULES, earlier))
 
 
@@ -195,7 +196,7 @@ def test_no_two_figures_differ_by_few_accounts_and_each_is_as_near_as_it_says(
     releases: list[tuple[dict[int, int], Part]], chosen: object
 ) -> None:
     terms = rules(chosen.min_accounts, chosen.round_to)  # type: ignore[attr-defined]
-    settled: list[LedgerCell] = []
+    settled: list[PlainCell] = []
     for amounts, part in releases:
         within = {number: max(part.least, min(part.limit, amount)) for number, amount in amounts.items()}
         members = people(*within) if part.counts else weighed(within, part)
@@ -218,7 +219,7 @@ def test_no_two_figures_differ_by_few_accounts_and_each_is_as_near_as_it_says(
 def files(asked: ReleaseSpec, accounts: Mapping[int, list[Recorded]]) -> tuple[dict[str, bytes], ledger.LedgerEntry]:
     protected = protect(counted(asked, accounts), asked.rules, (), min_accounts=asked.min_accounts)
     made = render(asked, protected.published, manifest(asked, POLICY, salt=bytes(32), root=bytes(32)))
-    return made, ledger.entry(asked, policy=POLICY.digest, salt=bytes(32), cells=protected.ledger, files=made)
+    return made, ledger.entry(asked, policy=POLICY.digest, salt=bytes(32), settled=protected.ledger, files=made)
 
 
 def ratings(count: int, *stars: int) -> dict[int, list[Recorded]]:
@@ -255,8 +256,7 @@ def test_the_ledger_keeps_what_each_account_added(asked: ReleaseSpec, kept: dict
     _, entry = files(asked, {7: [event("purchase", platform="mobile", total=30, rating=1)] * 2})
     again = ledger.unpack(ledger.pack(entry))
     assert again == entry
-    assert again.format == 2
-    assert {cell.key: cell.adds for cell in again.cells if cell.count} == kept
+    assert {cell.key: cell.adds for cell in as_plain(again.settled()) if cell.count} == kept
 
 
 FAULTY = {

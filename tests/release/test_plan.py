@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from consentprofile.model.policy import ReleaseRules
+from consentprofile.release.kept import LedgerCell
 from consentprofile.release.plan import plan
-from tests.release.sets import settle
+from consentprofile.release.threshold import settle
+from tests.release.plain import Cells
+from tests.release.sets import as_counted
 from tests.release.shop_policy import people, rules, spec
 
 BY_KIND_AND_PLATFORM = spec(by='["kind", "platform"]')
 """Nine cells."""
+
+
+def settled(cells: Cells, chosen: ReleaseRules) -> tuple[LedgerCell, ...]:
+    return settle(as_counted(cells), chosen, ()).cells
 
 
 def share(full: int) -> int | None:
@@ -17,7 +25,7 @@ def share(full: int) -> int | None:
         key: people(*range(100 * number, 100 * number + (20 if number < full else 3)))
         for number, key in enumerate(BY_KIND_AND_PLATFORM.keys)
     }
-    return plan(BY_KIND_AND_PLATFORM, settle(members, rules(), ())).suppressed_about
+    return plan(BY_KIND_AND_PLATFORM, settled(members, rules())).suppressed_about
 
 
 @pytest.mark.parametrize(("full", "percent"), [(0, 100), (1, 100), (2, 75), (5, 50), (7, 25), (8, 0), (9, 0)])
@@ -29,7 +37,7 @@ def test_the_share_of_suppressed_cells_is_told_to_the_quarter(full: int, percent
 def test_for_few_cells_a_plan_says_nothing_about_people(count: int) -> None:
     asked = spec(by='["platform"]')
     cells = {key: people(*range(count)) for key in asked.keys}
-    assert plan(asked, settle(cells, rules(), ())).suppressed_about is None
+    assert plan(asked, settled(cells, rules())).suppressed_about is None
 
 
 def test_attack_by_ever_stricter_minimums_gets_one_answer() -> None:
@@ -37,11 +45,11 @@ def test_attack_by_ever_stricter_minimums_gets_one_answer() -> None:
     for least in range(10, 100):
         asked = spec(by='["kind", "platform"]', protection=f"{{ kind = 'threshold', min_accounts = {least} }}")
         cells = {key: people(*range(100 * at, 100 * at + 10 * at)) for at, key in enumerate(asked.keys)}
-        answers.add(plan(asked, settle(cells, asked.rules, ())).suppressed_about)
+        answers.add(plan(asked, settled(cells, asked.rules)).suppressed_about)
     assert len(answers) == 1
 
 
 def test_a_plan_tells_cost_and_bounds() -> None:
-    made = plan(BY_KIND_AND_PLATFORM, settle({key: people() for key in BY_KIND_AND_PLATFORM.keys}, rules(), ()))
+    made = plan(BY_KIND_AND_PLATFORM, settled({key: people() for key in BY_KIND_AND_PLATFORM.keys}, rules()))
     assert (made.cells, made.cells_per_account, made.cadence_days, made.largest_error) == (9, 9, 7, 11)
     assert made.guarantee == "heuristic"

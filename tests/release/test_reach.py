@@ -12,7 +12,7 @@ from consentprofile.model.event import Recorded
 from consentprofile.release.counting import Counting
 from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
-from tests.release.sets import Cells
+from tests.release.plain import Cells
 from tests.release.shop_policy import SINCE, UNTIL, counted, event, name, people, spec
 
 TOTAL = spec()

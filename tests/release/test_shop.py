@@ -23,7 +23,8 @@ from consentprofile.model.policy_file import read_policy
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
 from consentprofile.release.table import rows as table
-from tests.release.sets import Members, Weighed, protect
+from tests.release.plain import Members, Weighed
+from tests.release.sets import protect
 from tests.release.shop_policy import counted
 from tests.test_known_answers import PRESENT, ROOT, SHOP, Told, kept, told
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from consentprofile.model.policy import ReleaseRules
 from consentprofile.release.spec import Key
-from consentprofile.release.threshold import LedgerCell, fewest, largest_error, publish, rounded
-from tests.release.sets import Cells, protect, settle
+from consentprofile.release.threshold import fewest, largest_error, publish, rounded
+from tests.release.plain import Cells, PlainCell
+from tests.release.sets import as_settled, protect, settle
 from tests.release.shop_policy import name, people, rules
 
 RULES = rules()
@@ -22,17 +23,17 @@ def group(first: int, count: int) -> frozenset[bytes]:
     return people(*range(first, first + count))
 
 
-def values(cells: Cells, earlier: tuple[LedgerCell, ...] = (), *, least: int = K) -> dict[Key, int | None]:
+def values(cells: Cells, earlier: tuple[PlainCell, ...] = (), *, least: int = K) -> dict[Key, int | None]:
     published = protect(cells, RULES, earlier, min_accounts=least).published
     assert [cell.key for cell in published] == list(cells)
     return {cell.key: cell.value for cell in published}
 
 
-def total(members: frozenset[bytes], earlier: tuple[LedgerCell, ...] = ()) -> int | None:
+def total(members: frozenset[bytes], earlier: tuple[PlainCell, ...] = ()) -> int | None:
     return values({(): members}, earlier)[()]
 
 
-def released(members: frozenset[bytes], earlier: tuple[LedgerCell, ...] = ()) -> tuple[LedgerCell, ...]:
+def released(members: frozenset[bytes], earlier: tuple[PlainCell, ...] = ()) -> tuple[PlainCell, ...]:
     return (*earlier, *settle({(): members}, RULES, earlier))
 
 
@@ -146,7 +147,7 @@ def test_a_small_cell_does_not_hide_a_larger_one_of_its_own_release() -> None:
 
 def test_a_slow_growth_is_followed_within_k() -> None:
     """Copies are not compared with, or the first figure would stand for ever."""
-    ledger: tuple[LedgerCell, ...] = ()
+    ledger: tuple[PlainCell, ...] = ()
     for count in range(50, 200, 3):
         ledger = released(group(0, count), ledger)
         figure = ledger[-1].value
@@ -176,7 +177,7 @@ RELEASES = st.lists(st.dictionaries(st.sampled_from([("a",), ("b",), ("c",)]), M
 
 @given(RELEASES, st.sampled_from([rules(3, 2), rules(5, 5), rules(10, 5), rules(4, 1)]))
 def test_no_two_figures_are_about_members_that_differ_by_few(releases: list[Cells], chosen: ReleaseRules) -> None:
-    ledger: list[LedgerCell] = []
+    ledger: list[PlainCell] = []
     for cells in releases:
         settled = settle(cells, chosen, iter(ledger))
         for cell in settled:
@@ -193,14 +194,14 @@ def test_no_two_figures_are_about_members_that_differ_by_few(releases: list[Cell
 @given(RELEASES)
 def test_the_names_of_accounts_change_no_figure(releases: list[dict[Key, frozenset[bytes]]]) -> None:
     def run(shift: int) -> list[int | None]:
-        ledger: list[LedgerCell] = []
+        ledger: list[PlainCell] = []
         for cells in releases:
             moved = {
                 key: frozenset(name((int.from_bytes(member, "big") * 7 + shift) % 1009) for member in members)
                 for key, members in cells.items()
             }
             ledger += settle(moved, RULES, tuple(ledger))
-        return [cell.value for cell in publish(ledger, RULES, K)]
+        return [cell.value for cell in publish(as_settled(ledger).cells, RULES, K)]
 
     assert run(0) == run(500)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consentprofile.errors import InvalidSpec
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.spec_file import read_spec
-from tests.release.sets import Cells
+from tests.release.plain import Cells
 from tests.release.shop_policy import POLICY, SINCE, UNTIL, counted, event, people, spec, spec_text
 
 HOUR, DAY = 3600, 86400

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import consentprofile as cp
+from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.release import ledger
 from consentprofile.release.pictures import canvas
+from tests.release.plain import split
 from tests.release.test_pictures import texts
 from tests.usecases.scene import Scene
 from tests.usecases.test_release import populated
@@ -129,12 +133,51 @@ def test_no_account_no_pseudonym_and_no_path_is_in_any_file(scene: Scene, spec: 
     session = scene.store._session
     (row,) = session.ground.releases.all()
     entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
-    members = {name for cell in entry.cells for name in cell.members}
+    settled = entry.settled()
+    members = split(settled.joined)
     assert len(members) == 38
     canaries = [b"acct-", str(scene.folder).encode(), b"reach.toml"]
     canaries += [form for name in members for form in (name, name.hex().encode())]
     for name, data in release.files.items():
         assert [canary for canary in canaries if canary in data] == [], name
-    hidden = {cell.count for cell in entry.cells if cell.value is None}
+    hidden = {cell.count for cell in settled.cells if cell.value is None}
     assert hidden == {2}
     assert {f"≈ {count}" for count in hidden}.isdisjoint(texts(release.files["picture.svg"]))
+
+
+# ---- who was behind it ----------------------------------------------------------------------------------------------
+
+
+def test_check_reads_everybody_behind_a_release(scene: Scene, spec: Path) -> None:
+    scene.store.release(spec, scene.folder / "out")
+    assert scene.store.check().is_clean
+    session = scene.store._session
+    (row,) = session.ground.releases.all()
+    entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
+    settled = entry.settled()
+    fewer = msgspec.structs.replace(settled, cells=settled.cells[:1])
+    broken = ledger.pack(msgspec.structs.replace(entry, cells=msgspec.Raw(canonical.pack(fewer))))
+    with session.ground.writing(), session.ground.files.data_transaction(full=True):
+        session.ground.releases.overwrite(1, session.keys.seal_record(RecordType.LEDGER, 1, broken))
+    assert [(finding.where, finding.what) for finding in scene.store.check().findings] == [
+        ("release 1", "its ledger entry does not authenticate, or contradicts itself")
+    ]
+    assert scene.store.figures(1).rows  # what was answered stays readable
+
+
+def test_a_store_is_checked_without_numpy(scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.store.release(spec, scene.folder / "out")
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert scene.store.check().is_clean
+    assert len(scene.store.released()) == 1
+
+
+def test_a_release_that_the_ledger_cannot_keep_is_refused_before_anything_is_written(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "MOST_BYTES", 1000)
+    before = len(scene.leaves())
+    with pytest.raises(cp.ReleaseRefused, match="ask for fewer"):
+        scene.store.release(spec, scene.folder / "out")
+    assert not (scene.folder / "out").exists()
+    assert (scene.store.released(), len(scene.leaves())) == ((), before)

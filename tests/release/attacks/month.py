@@ -14,8 +14,11 @@ from datetime import timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from consentprofile.model.event import Recorded
+from consentprofile.release.kept import LedgerCell, Settled
 from consentprofile.release.spec import ReleaseSpec
-from consentprofile.release.threshold import LedgerCell, protect
+from consentprofile.release.threshold import protect
+from tests.release.plain import PlainCell
+from tests.release.sets import as_plain
 from tests.release.shop_policy import tallied
 from tests.release.test_shop import accounts, asked
 from tests.support.larger_shop import DAYS, FIRST, larger_shop
@@ -63,7 +66,7 @@ class Usefulness(NamedTuple):
 class Month(NamedTuple):
     """The whole ledger of a month, oldest first, and its usefulness by question."""
 
-    ledger: list[LedgerCell]
+    ledger: list[PlainCell]
     useful: Mapping[str, Usefulness]
 
 
@@ -80,7 +83,7 @@ def example_shop() -> Days:
 
 def month(days: Days, window: str, cadence: str) -> Month:
     """Ask every question for a window after each of the days of a cadence, in one ledger."""
-    ledger: list[LedgerCell] = []
+    ledger: list[Settled] = []
     sums = {question: [0, 0, 0] for question in QUESTIONS}
     for day in CADENCES[cadence]:
         for question, terms in QUESTIONS.items():
@@ -90,18 +93,21 @@ def month(days: Days, window: str, cadence: str) -> Month:
             shown = [(cell.value, cell.count) for cell in large if cell.value is not None]
             for place, more in enumerate((len(large), len(shown), sum(abs(value - count) for value, count in shown))):
                 sums[question][place] += more
-    return Month(ledger, {question: Usefulness(*found) for question, found in sums.items()})
+    return Month(
+        [cell for settled in ledger for cell in as_plain(settled)],
+        {question: Usefulness(*found) for question, found in sums.items()},
+    )
 
 
-def released(spec: ReleaseSpec, days: Days, ledger: list[LedgerCell]) -> tuple[LedgerCell, ...]:
+def released(spec: ReleaseSpec, days: Days, ledger: list[Settled]) -> tuple[LedgerCell, ...]:
     """What protection makes of these days, which the ledger is told."""
     came: dict[int, list[Recorded]] = {}
     for visits in days:
         for account, events in visits.items():
             came.setdefault(account, []).extend(events)
     settled = protect(tallied(spec, came), spec.rules, ledger, min_accounts=spec.min_accounts).ledger
-    ledger += settled
-    return settled
+    ledger.append(settled)
+    return settled.cells
 
 
 def _date(day: int) -> str:

@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 import pytest
 
-from consentprofile.release.threshold import LedgerCell, largest_error
+from consentprofile.release.threshold import largest_error
 from tests.release.attacks.month import CADENCES, QUESTIONS, WINDOWS, Days, Month, example_shop, lines, month
 from tests.release.attacks.world import K, Kept, figures, people, world
+from tests.release.plain import PlainCell
 from tests.release.shop_policy import rules
 from tests.support.larger_shop import larger_shop
 from tests.test_known_answers import ROOT
@@ -46,7 +47,7 @@ def nearest(figures_of: Sequence[frozenset[bytes]]) -> int:
     return int(differ.min())
 
 
-def hold(ledger: Sequence[LedgerCell | Kept]) -> int:
+def hold(ledger: Sequence[PlainCell | Kept]) -> int:
     """That no figure of a ledger is about few, and no difference of two; the number of figures of their own."""
     own: dict[int, list[frozenset[bytes]]] = {}
     for cell in ledger:

@@ -17,7 +17,8 @@ import consentprofile as cp
 from consentprofile.model.event import Value
 from consentprofile.model.policy_file import read_policy
 from consentprofile.release.figures import Figure
-from consentprofile.usecases import release as releasing
+from consentprofile.usecases import released
+from tests.release.sets import as_plain
 from tests.release.shop_policy import POLICY_TEXT, spec_text
 from tests.support.stores import scratch
 
@@ -107,10 +108,11 @@ class World:
 
     def ledger(self) -> list[Kept]:
         """Every cell of the sealed ledger, in its order."""
+        session = self.store._session
         return [
             Kept(entry.purpose, cell.key, cell.members, cell.value, cell.own)
-            for entry in releasing._ledger(self.store._session)
-            for cell in entry.cells
+            for number, entry in enumerate(released.entries(session), 1)
+            for cell in as_plain(released.settled(session, number))
         ]
 
 
