@@ -12,7 +12,7 @@ from hypothesis import given
 
 from consentprofile.release.spec import ReleaseSpec
 from tests.release.journeys import PLATFORMS, Accounts, journeys
-from tests.release.sets import Weighed
+from tests.release.plain import Weighed
 from tests.release.shop_policy import counted, spec
 
 DAY = 86400

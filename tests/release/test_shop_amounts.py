@@ -16,7 +16,7 @@ import pytest
 from consentprofile.model.event import Recorded, Value
 from consentprofile.model.policy_file import read_policy
 from consentprofile.release.spec import ReleaseSpec
-from tests.release.sets import Weighed
+from tests.release.plain import Weighed
 from tests.release.shop_policy import counted
 from tests.release.test_shop import accounts, asked
 from tests.test_known_answers import SHOP, Told
