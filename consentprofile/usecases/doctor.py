@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -29,12 +29,20 @@ DAY: Final = 24 * HOUR
 OLD_DAYS: Final = 7
 """A backup that is older is too old to be of much use."""
 
-NEVER: Final = -1
+
+class _Done(NamedTuple):
+    """The newest leaf of an operation: where it stands in the log, for two may be of one hour; and its second."""
+
+    leaf: int
+    second: int
+
+
+NEVER: Final = _Done(-1, -1)
 
 _DATED: Final = (
     Operation.BACKED_UP,
     Operation.KEYRING_BACKED_UP,
-    Operation.RETENTION_APPLIED,
+    Operation.RESEALED,
     Operation.KEYS_ROTATED,
     Operation.EPOCH_CLOSED,
 )
@@ -133,40 +141,41 @@ def _clock(second: int, newest: int) -> Iterator[Symptom]:
         yield Symptom(where="clock", what=what, advice=advice)
 
 
-def _newest(ground: Ground) -> dict[str, int]:
-    """The second of the newest leaf of each dated operation."""
-    newest: dict[str, int] = {}
+def _newest(ground: Ground) -> dict[str, _Done]:
+    """The newest leaf of each dated operation."""
+    newest: dict[str, _Done] = {}
     with ground.files.reading():
         size = ground.log.size()
     for start in range(0, size, PAGE):
         with ground.files.reading():
             page = ground.log.mentioning(_DATED, start, min(start + PAGE, size))
-        newest |= {leaf.operation: leaf.hour * HOUR for leaf in map(decode_leaf, page) if leaf.operation in _DATED}
+        for leaf in map(decode_leaf, page):
+            if leaf.operation in _DATED:
+                newest[leaf.operation] = _Done(leaf.sequence, leaf.hour * HOUR)
     return newest
 
 
-def _copies(newest: dict[str, int], second: int) -> Iterator[Symptom]:
+def _copies(newest: dict[str, _Done], second: int) -> Iterator[Symptom]:
     data = newest.get(Operation.BACKED_UP, NEVER)
     keyring = newest.get(Operation.KEYRING_BACKED_UP, NEVER)
     yield from _aged("data backup", data, second, "consentprofile backup")
     yield from _aged("keyring backup", keyring, second, "consentprofile keys backup")
-    if NEVER < data < newest.get(Operation.RETENTION_APPLIED, NEVER):
+    if NEVER < data < newest.get(Operation.RESEALED, NEVER):
         what = "is from before the last retention run: what was resealed does not open in it"
         yield Symptom(where="data backup", what=what, advice="run `consentprofile backup`, and let older ones go")
-    rotated = newest.get(Operation.EPOCH_CLOSED, NEVER)
-    if NEVER < data < rotated:
+    if NEVER < data < newest.get(Operation.EPOCH_CLOSED, NEVER):
         what = "is from before the keys were rotated: the actor book and the ledger do not open in it"
         yield Symptom(where="data backup", what=what, advice="run `consentprofile backup`")
-    if NEVER < keyring < rotated:
+    if NEVER < keyring < newest.get(Operation.KEYS_ROTATED, NEVER):
         what = "is from before the keys were rotated: it does not open with the key"
         yield Symptom(
             where="keyring backup", what=what, advice="run `consentprofile keys backup`, and destroy older ones"
         )
 
 
-def _aged(where: str, made: int, second: int, command: str) -> Iterator[Symptom]:
+def _aged(where: str, made: _Done, second: int, command: str) -> Iterator[Symptom]:
     if made == NEVER:
         yield Symptom(where=where, what="was never made, as far as the log knows", advice=f"run `{command}`")
-    elif second - made > OLD_DAYS * DAY:
-        what = f"the newest is {(second - made) // DAY} days old, as far as the log knows"
+    elif second - made.second > OLD_DAYS * DAY:
+        what = f"the newest is {(second - made.second) // DAY} days old, as far as the log knows"
         yield Symptom(where=where, what=what, advice=f"run `{command}`, on a schedule")

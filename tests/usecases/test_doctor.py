@@ -12,10 +12,11 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.store.names import PART
-from consentprofile.usecases import places
+from consentprofile.usecases import places, rotation
 from tests.faults.test_restore_killed import Yesterday
 from tests.support.people import edit
 from tests.support.stores import SetClock, StoreFactory, scratch
+from tests.usecases.changes import FEWER, apply, edited
 from tests.usecases.scene import ACCOUNT, Scene, event
 
 
@@ -151,12 +152,13 @@ def test_backups_that_were_never_made_are_found(scene: Scene) -> None:
     assert "never made" in found["data backup"]
 
 
-def test_backups_from_before_retention_and_rotation_are_found(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hours", [0, 2], ids=["the same hour", "two hours later"])
+def test_backups_from_before_retention_and_rotation_are_found(scene: Scene, tmp_path: Path, hours: int) -> None:
     scene.give()
     scene.store.record(event())
     scene.store.back_up(tmp_path / "data.backup")
     scene.store.back_up_keyring(tmp_path / "keys.backup")
-    scene.clock.move(hours=2)
+    scene.clock.move(hours=hours)
     scene.store.rotate_keys(cp.KeyFile(tmp_path / "new-key"))
     said = [(symptom.where, symptom.what) for symptom in scene.store.doctor().symptoms]
     assert [where for where, what in said if "before the keys were rotated" in what] == [
@@ -169,6 +171,22 @@ def test_backups_from_before_retention_and_rotation_are_found(scene: Scene, tmp_
     assert scene.store.upkeep.run_retention(attended=True).resealed == 1
     said = [(symptom.where, symptom.what) for symptom in scene.store.doctor().symptoms]
     assert [where for where, what in said if "before the last retention run" in what] == ["data backup"]
+
+
+def test_a_backup_from_before_a_policy_was_narrowed_is_found_and_one_from_amid_a_rotation_opens(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.give()
+    scene.store.record(event(rating=1))
+    scene.store.back_up(tmp_path / "data.backup")
+    apply(scene, edited(FEWER))
+    assert scene.store.upkeep.run_retention(attended=True).narrowed == 1
+    said = [(symptom.where, symptom.what) for symptom in scene.store.doctor().symptoms]
+    assert [where for where, what in said if "before the last retention run" in what] == ["data backup"]
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation.Slices, "seal_entries", lambda _: scene.store.back_up_keyring(tmp_path / "keys.backup"))
+        scene.store.rotate_keys(cp.KeyFile(tmp_path / "new-key"))
+    assert "keyring backup" not in [symptom.where for symptom in scene.store.doctor().symptoms]
 
 
 def test_an_interrupted_restore_is_told_and_not_settled() -> None:
