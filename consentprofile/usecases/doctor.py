@@ -114,14 +114,15 @@ def _inside(ground: Ground, second: int) -> Iterator[Symptom]:
     try:
         with ground.files.reading(), ground.keyring.snapshot():
             hour, pending = ground.log.hour(), ground.pending.is_noted()
-            rotating = ground.epochs.before() is not None
+            rotating, retagging = ground.epochs.before() is not None, ground.epochs.is_retagging()
         yield from _clock(second, hour * HOUR)
         if pending:
             what = "work is pending: a change of the keyring that the data has not seen"
             yield Symptom(where="pending work", what=what, advice="open the store with its key: it is finished then")
         if rotating:
             what = "a rotation of the keys is unfinished"
-            yield Symptom(where="keys", what=what, advice="run `consentprofile keys rotate --resume`")
+            how = "--resume --retag`: until then the store opens for nobody" if retagging else "--resume`"
+            yield Symptom(where="keys", what=what, advice=f"run `consentprofile keys rotate {how}")
         yield from _copies(_newest(ground), max(second, hour * HOUR))
         for _ in read_journal(ground.path / JOURNAL):
             pass

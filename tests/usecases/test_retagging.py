@@ -182,6 +182,7 @@ def test_it_is_killed_after_any_slice_and_nobody_gets_in_before_it_is_finished(
         for with_key in (stores.key, key):
             with pytest.raises(cp.KeysRotated):
                 reopen(copy, with_key)
+        assert ["--retag" in one.advice for one in cp.examine(copy).symptoms if one.where == "keys"] == [True]
         done = retag(copy, key, None)
         assert done is not None
         assert done.damaged == 0
