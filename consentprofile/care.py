@@ -56,7 +56,7 @@ class Care(Consenting):
 
         :func:`recover_key` makes the key file again from it, should it be lost. It is one more copy of the key, and
         counts for the shred horizon. ``key`` is what the store was opened with. Raises :class:`WrongKey`,
-        :class:`KeyUnavailable` for a passphrase of fewer than 20 characters, :class:`InputError`.
+        :class:`KeyUnavailable` for a passphrase of fewer than 20 characters, :class:`InputError`, :class:`KeysRotated`.
         """
         recovery.write_recovery_copy(self._session, Path(target), key, passphrase)
         self._signed(None)

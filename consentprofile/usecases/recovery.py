@@ -14,7 +14,7 @@ import msgspec
 from consentprofile.crypto import keys, recovery
 from consentprofile.crypto.capability import Capability
 from consentprofile.crypto.providers import KeyProvider, Passphrase, decode_parameters, read_private
-from consentprofile.errors import BeyondCapability, InputError, WrongKey
+from consentprofile.errors import BeyondCapability, InputError, KeysRotated, WrongKey
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.private_files import fill, new_file
 from consentprofile.usecases.session import Session
@@ -33,7 +33,8 @@ def write_recovery_copy(session: Session, target: Path, key: KeyProvider, passph
     """Seal the secret of ``key``, which must be the store's, under ``passphrase`` into ``target`` (mode 0600).
 
     Raises :class:`WrongKey` for another key, :class:`InputError` where something is in the way or the store opens with
-    a passphrase itself, :class:`KeyUnavailable` for a passphrase of fewer than 20 characters, :class:`StoreFault`.
+    a passphrase itself, :class:`KeyUnavailable` for a passphrase of fewer than 20 characters, :class:`KeysRotated`,
+    :class:`StoreFault`.
     """
     session.keys.require_officer()
     if isinstance(key, Capability):
@@ -50,6 +51,8 @@ def write_recovery_copy(session: Session, target: Path, key: KeyProvider, passph
     with new_file(target, "recovery copy"):
         text = recovery.write(store, number, secret, passphrase)
         with session.ground.writing(), session.ground.files.data_transaction(full=True):
+            if session.ground.keyring.identity()[1] != number:
+                raise KeysRotated("the keys were rotated meanwhile; show the new key")
             draft = Draft(Operation.RECOVERY_COPIED, session.now(), "", "officer")
             session.ground.log.append((draft,), session.policy.digest)
         fill(target, text)

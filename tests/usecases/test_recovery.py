@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
+from consentprofile.crypto import recovery
 from tests.usecases.scene import ACCOUNT, POLICY, Scene, event
 
 WORDS = "correct horse battery staple"
@@ -98,3 +99,20 @@ def test_a_copy_that_others_may_read_or_a_wrong_passphrase_recovers_nothing(scen
         cp.recover_key(tmp_path / "recovery", tmp_path / "new", passphrase=cheap())
     assert not (tmp_path / "new").exists()
     assert ACCOUNT not in (tmp_path / "recovery").read_text()
+
+
+def test_a_key_that_was_rotated_while_it_was_sealed_is_not_kept_as_the_one_in_force(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread rotates: a copy of the former key would be found useless on the day when it is needed."""
+    seal = recovery.write
+
+    def rotate_and_seal(store: bytes, epoch: int, secret: bytes, passphrase: cp.Passphrase) -> str:
+        scene.store.rotate_keys(cp.KeyFile(tmp_path / "new-key"))
+        return seal(store, epoch, secret, passphrase)
+
+    monkeypatch.setattr(recovery, "write", rotate_and_seal)
+    with pytest.raises(cp.KeysRotated):
+        scene.store.write_recovery_copy(tmp_path / "recovery", key=scene.key, passphrase=cheap())
+    assert not (tmp_path / "recovery").exists()
+    assert "recovery-copied" not in [leaf.operation for leaf in scene.leaves()]
