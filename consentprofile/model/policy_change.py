@@ -62,7 +62,10 @@ def faults(
             found.append(Fault(f"{name}: {change.where}", words))
     gone = [purpose for purpose in accepted[-1].purposes if purpose not in new.purposes]
     found += [
-        Fault(f"{name}: purposes.{purpose}", "is gone; that ends every consent to it, and has to be said: name it")
+        Fault(
+            f"{name}: purposes.{purpose}",
+            "is gone; that ends every consent to it: where it is meant, name it (--end-purpose, or ending=)",
+        )
         for purpose in gone
         if purpose not in ending
     ]

@@ -80,7 +80,9 @@ def test_a_purpose_ends_when_it_is_named(shop: Shop, file: Path) -> None:
     text = (shop.folder / "policy.toml").read_text()
     head, rest = text.split("[purposes.marketing]")
     file.write_text(head + rest[rest.index("[suppression]") :].replace('["marketing"]', '["support"]'))
-    assert shop.run("policy", "apply", "changed.toml", "--yes").exit_code == 4
+    refused = shop.run("policy", "apply", "changed.toml", "--yes")
+    assert refused.exit_code == 4
+    assert "name it (--end-purpose" in refused.stderr
     shop.done("policy", "apply", "changed.toml", "--yes", "--end-purpose", "marketing")
     assert "1 key of expired consents destroyed" in shop.done("retention", "run", "--yes", "--attended")
     assert shop.answer("check")["clean"] is True
