@@ -58,12 +58,14 @@ from consentprofile.model.consent import Act, Consent, Decision, Entry
 from consentprofile.model.event import Event, Outcome, Value
 from consentprofile.model.policy import Policy, Purpose
 from consentprofile.model.profile import Profile
+from consentprofile.release.dp.plan import PlannedFigure, PlannedNoise
 from consentprofile.release.figures import Figures, read_figures
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases.access import Held
 from consentprofile.usecases.approval import ReleaseApproval
 from consentprofile.usecases.audit import LogEntry
+from consentprofile.usecases.budget import Budget, BudgetCharge
 from consentprofile.usecases.capabilities import IssuedCapability
 from consentprofile.usecases.certificates import IssuedCertificate
 from consentprofile.usecases.check import Finding, Report
@@ -106,6 +108,8 @@ __all__ = [
     "Audit",
     "BeyondCapability",
     "BrokenLog",
+    "Budget",
+    "BudgetCharge",
     "Capability",
     "Certificate",
     "Compacted",
@@ -152,6 +156,8 @@ __all__ = [
     "Outcome",
     "Passphrase",
     "PlannedChange",
+    "PlannedFigure",
+    "PlannedNoise",
     "Policy",
     "PolicyChanged",
     "PolicyError",

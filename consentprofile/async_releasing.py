@@ -16,6 +16,7 @@ from consentprofile.release.plan import ReleasePlan
 from consentprofile.releasing import Releasing
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.approval import ReleaseApproval
+from consentprofile.usecases.budget import Budget
 from consentprofile.usecases.census import Progress
 from consentprofile.usecases.released import Released
 
@@ -49,6 +50,10 @@ class AsyncReleasing:
         call = Call()
         told = call.telling(progress)
         return await call.run(lambda: self._store.plan_release(spec, workers=workers, progress=told))
+
+    async def budget(self, purpose: str) -> Budget:
+        """As :meth:`Store.budget`."""
+        return await run(lambda: self._store.budget(purpose))
 
     async def released(self) -> tuple[Released, ...]:
         """As :meth:`Store.released`."""

@@ -9,9 +9,10 @@ from consentprofile.consenting import Consenting, PathLike
 from consentprofile.release.derived import Also
 from consentprofile.release.figures import Figures
 from consentprofile.release.plan import ReleasePlan
-from consentprofile.usecases import approval, released
+from consentprofile.usecases import approval, budget, released
 from consentprofile.usecases import release as releases
 from consentprofile.usecases.approval import ReleaseApproval
+from consentprofile.usecases.budget import Budget
 from consentprofile.usecases.census import Progress
 from consentprofile.usecases.declared_files import read_declared
 from consentprofile.usecases.released import Released
@@ -50,10 +51,18 @@ class Releasing(Consenting):
     def plan_release(
         self, spec: PathLike, *, workers: int | None = None, progress: Progress | None = None
     ) -> ReleasePlan:
-        """What that release would be and cost, never its figures."""
+        """What that release would be and cost, never its figures: under a threshold, or with noise."""
         path = Path(spec)
         text = read_declared(path, "release specification")
         return releases.plan(self._session, text, path.name, workers=workers, progress=progress)
+
+    def budget(self, purpose: str) -> Budget:
+        """The privacy budget of a purpose: what releases with differential privacy spent, and what is left.
+
+        The ledger is opened whole for it, and the log skimmed. Raises :class:`UndeclaredPurpose`, :class:`InputError`
+        for a purpose without a budget, :class:`BrokenLog`.
+        """
+        return budget.budget(self._session, purpose)
 
     def released(self) -> tuple[Released, ...]:
         """Every release that the ledger knows, oldest first: what was asked, when, by which role, without figures.

@@ -201,13 +201,14 @@ def test_every_operation_of_the_log_is_documented_and_no_other() -> None:
     assert list(operations()) == [operation.value for operation in Operation]
 
 
-APPROVED: Final = ('cadence = "7 days" }', 'cadence = "7 days", approval = true }')
+APPROVED: Final = ('cadence = "7 days" }', 'cadence = "7 days", approval = true, epsilon_per_year = 1 }')
 """The edit of the policy that makes releases need an approval."""
 
 OF_RESTORES: Final = {"restored", "key-gone", "key-found", "lineage-begun"}
 """What no open store does by itself; tests/usecases/test_restore.py has them."""
 
 FACTS: Final = {"key-id": "key id", "reference": "reference", "commitment": "commitment", "events": "events",
+                "epsilon": "what it costs", "delta": "what it costs",
                 "merged": "merged",
                 "capability": "id of the capability", "epoch": "epoch", "retagged": "retagged",
                 "blocks": "blocks", "release": "release", "specification": "specification"}  # fmt: skip
@@ -239,6 +240,10 @@ def test_leaves_say_what_the_table_says_and_no_more(tmp_path: Path) -> None:
     store.approve_release(tmp_path / "spec.toml", actor="officer:ada")
     store.release(tmp_path / "spec.toml", tmp_path / "out", actor="officer:bob")
     store.release(tmp_path / "spec.toml", tmp_path / "out")
+    noisy = (tmp_path / "spec.toml").read_text().replace('kind = "threshold"', 'kind = "dp"\nepsilon = 1')
+    (tmp_path / "noisy.toml").write_text(noisy.replace('"reach"', '"reach"\nby = ["platform"]'))
+    store.approve_release(tmp_path / "noisy.toml", actor="officer:ada")
+    store.release(tmp_path / "noisy.toml", tmp_path / "noisy", actor="officer:bob")
     store.back_up_keyring(tmp_path / "keys.backup")
     store.issue_capability(tmp_path / "support.cap", "support", "support-agent")
     store.back_up(tmp_path / "data.backup")

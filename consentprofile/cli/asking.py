@@ -33,11 +33,15 @@ def planned(plan: cp.ReleasePlan) -> Iterator[tuple[str, str]]:
     """What a release would be and cost, never its figures."""
     yield from asked(plan)
     yield "figures", count(plan.cells, "figure") if plan.columns else "one figure, the total"
-    yield "behind each figure", f"at least {count(plan.min_accounts, 'account')}"
-    yield "rounded to", f"{plan.round_to:,}; {plan.figure} off by at most {plan.largest_error:,}"
+    if plan.noise is None:
+        yield "behind each figure", f"at least {count(plan.min_accounts, 'account')}"
+        yield "rounded to", f"{plan.round_to:,}; {plan.figure} off by at most {plan.largest_error:,}"
     yield "one account counts", f"in at most {count(plan.cells_per_account, 'figure')}"
-    about = plan.suppressed_about
-    yield "left out", "not told for so few figures" if about is None else f"about {about} %"
+    if plan.noise is None:
+        about = plan.suppressed_about
+        yield "left out", "not told for so few figures" if about is None else f"about {about} %"
+    else:
+        yield from _noise(plan.noise)
     yield "guarantee", plan.guarantee
     yield "answered", _answered(plan)
     yield "approval", _APPROVAL[plan.approved]
@@ -76,6 +80,23 @@ def list_asked(out: Output, one: cp.Released | cp.ReleaseApproval, done: str) ->
 def moment(at: datetime) -> str:
     """A moment, UTC; of the beginning of a day the day alone."""
     return f"{at:%Y-%m-%d}" if at.time() == time() else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _noise(noise: cp.PlannedNoise) -> Iterator[tuple[str, str]]:
+    """How wide figures would be, and what they would cost."""
+    for one in noise.figures:
+        worth = f", as much as {one.accounts:g} accounts add at most" if one.limit > 1 else ""
+        yield f"{one.name} off by", f"at most {one.interval:,}, 95 times in 100 ({noise.distribution} noise){worth}"
+    if noise.threshold is not None:
+        told = f"those above {noise.threshold:,} with noise; from {noise.shown_from:,} accounts on, 95 times in 100"
+        yield "keys that appear", told
+    if noise.suggested_cells_per_account is not None:
+        suggested = count(noise.suggested_cells_per_account, "figure")
+        yield "suggested", f"that one account counts in at most {suggested} (cells_per_account): a rule without data"
+    delta, rest = (f", delta {value:g}" if value else "" for value in (noise.delta, noise.delta_left))
+    yield "costs", f"{noise.currency} {noise.cost:g}{delta}; {noise.currency} {noise.left:g}{rest} left"
+    when = noise.affordable
+    yield "affordable", "not under this budget" if when is None else f"from {when:%Y-%m-%d %H:%M} UTC on"
 
 
 def only(where: Mapping[str, Sequence[str]]) -> str:

@@ -11,6 +11,7 @@ import click
 import consentprofile as cp
 from consentprofile.cli.approval import APPROVAL_COMMANDS, list_approvals
 from consentprofile.cli.asking import asked, list_asked, plain, planned
+from consentprofile.cli.budget import budget_command
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options, write_options
 from consentprofile.cli.output import count
 
@@ -18,7 +19,7 @@ NO_FIGURE: Final = "no figure"
 """What stands where a figure is about too few."""
 
 
-ORDER: Final = ("plan", "approve", "disapprove", "list", "show")
+ORDER: Final = ("plan", "budget", "approve", "disapprove", "list", "show")
 """The commands in the order in which a release comes about; any others follow."""
 
 
@@ -159,11 +160,12 @@ def show_command(context: Context, release: str) -> None:
     else:
         figures = cp.read_figures(release)
     out.document(figures)
+    shown = _drawn if figures.intervals else _shown
     out.pairs([(plain(name), plain(text)) for name, text in _about(figures)])
     out.line()
     out.table(
         tuple(map(plain, figures.columns)),
-        [(*map(plain, key), *map(_shown, values)) for key, values in figures.cells()],
+        [(*map(plain, key), *(shown(value) for value in values)) for key, values in figures.cells()],
         right=range(len(figures.by), len(figures.columns)),
     )
 
@@ -171,6 +173,9 @@ def show_command(context: Context, release: str) -> None:
 def _about(figures: cp.Figures) -> Iterator[tuple[str, str]]:
     """What was asked, and how it is protected."""
     yield from asked(figures)
+    if figures.intervals:
+        yield from _noise(figures)
+        return
     errors = figures.largest_error.items()
     rough = (f"{name} rounded to {figures.round_to[name]:,}, off by at most {error:,}" for name, error in errors)
     yield "≈", "; ".join(rough)
@@ -180,10 +185,27 @@ def _about(figures: cp.Figures) -> Iterator[tuple[str, str]]:
     yield "guarantee", figures.guarantee
 
 
+def _noise(figures: cp.Figures) -> Iterator[tuple[str, str]]:
+    """What differential privacy cost, and how wide it makes figures."""
+    yield "noise", ", ".join(f"{name} {value}" for name, value in figures.protection.items() if name != "kind")
+    widths = "; ".join(f"{name} within {width:,}" for name, width in figures.intervals.items())
+    yield "95 times in 100", f"{widths} of what was counted, and it lies from low to high"
+    if figures.at_bound is not None:
+        accounts, low, high = figures.at_bound
+        yield "at a bound", f"{accounts:,} accounts (from {low:,} to {high:,}), which may count for less than they did"
+    yield "guarantee", figures.guarantee
+
+
+def _drawn(figure: int | float | None) -> str:
+    """A figure as it was drawn, below zero too."""
+    return NO_FIGURE if figure is None else f"{figure:,}"
+
+
 def _shown(figure: int | float | None) -> str:
     """A figure, marked as rounded, or the mark of none."""
     return NO_FIGURE if figure is None else f"≈ {figure:,}"
 
 
+release_command.add_command(budget_command)
 for command in APPROVAL_COMMANDS:
     release_command.add_command(command)

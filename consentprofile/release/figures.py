@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -45,6 +45,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     are UTC, ISO 8601. ``terms`` are those of the measure's own, such as a limit. ``round_to`` and ``largest_error`` say
     by name of what figures are multiples, and how far they can be off, in their own unit; what is in neither (a mean, a
     share) was made of others that are. ``commitment`` is that of the manifest.
+
+    Where noise protects them (``protection`` says what it cost, as in the specification), nothing is hidden or rounded:
+    the minimums are 0, and each figure is followed by its ``_low`` and ``_high``, between which what was counted lies
+    95 times in 100. ``intervals`` say by name how wide that is to either side of what was drawn; ``at_bound`` is the
+    noisy number of accounts that may count for less than they did, with its own low and high, None where none can.
     """
 
     measure: str
@@ -62,6 +67,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     guarantee: str
     commitment: str
     rows: tuple[tuple[str | Figure, ...], ...]
+    protection: dict[str, object] = {}
+    intervals: dict[str, int] = {}
+    at_bound: tuple[int, int, int] | None = None
 
     def __repr__(self) -> str:
         return f"<Figures, {self.measure} by {', '.join(self.by) or 'nothing'}, {len(self.rows)} rows>"
@@ -109,12 +117,22 @@ class _Asked(msgspec.Struct):
     since: str = msgspec.field(name="from")
     until: str
     where: dict[str, tuple[str, ...]]
+    protection: dict[str, object]
 
 
-class _Protection(msgspec.Struct):
+class _Threshold(msgspec.Struct, tag_field="kind", tag="threshold"):
     min_accounts: int
     policy_min_accounts: int
     round_to: int
+
+
+class _Noise(msgspec.Struct, tag_field="kind", tag="dp"):
+    """It hides nothing and rounds nothing."""
+
+    distribution: str
+    min_accounts: ClassVar[int] = 0
+    policy_min_accounts: ClassVar[int] = 0
+    round_to: ClassVar[int] = 1
 
 
 class _Amount(msgspec.Struct):
@@ -123,19 +141,32 @@ class _Amount(msgspec.Struct):
     largest_error: int
 
 
+class _Noised(msgspec.Struct):
+    name: str
+    interval: int
+
+
 class _Parameters(msgspec.Struct):
     largest_error: int | None = None
     amounts: tuple[_Amount, ...] = ()
+    figures: tuple[_Noised, ...] = ()
+
+
+class _Bounding(msgspec.Struct):
+    accounts: int
+    low: int
+    high: int
 
 
 class _Manifest(msgspec.Struct):
     format: int
     spec: dict[str, object]
-    protection: _Protection
+    protection: _Threshold | _Noise
     parameters: _Parameters
     guarantee: str
     commitment: str
     files: dict[str, str]
+    bounding: _Bounding | None = None
 
 
 class _Data(msgspec.Struct, forbid_unknown_fields=True):
@@ -166,6 +197,7 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
     if DATA_JSON not in manifest.files:
         raise UnreadableInput(f"the manifest of the release does not name its data; {_UNREADABLE}")
     by, values, rows = _table(data)
+    bounding = manifest.bounding
     amounts = list(manifest.parameters.amounts)
     if manifest.parameters.largest_error is not None:
         amounts.insert(0, _Amount(ACCOUNTS, manifest.protection.round_to, manifest.parameters.largest_error))
@@ -185,6 +217,9 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
         guarantee=manifest.guarantee,
         commitment=manifest.commitment,
         rows=rows,
+        protection=asked.protection,
+        intervals={figure.name: figure.interval for figure in manifest.parameters.figures},
+        at_bound=None if bounding is None else (bounding.accounts, bounding.low, bounding.high),
     )
 
 

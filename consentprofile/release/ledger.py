@@ -8,13 +8,14 @@ or went.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from consentprofile import canonical
 from consentprofile.errors import CorruptRecord, ReleaseRefused
 from consentprofile.release import ledger_before
+from consentprofile.release.dp.entry import ChargedEntry
 from consentprofile.release.kept import CONTRADICTION, Settled
 from consentprofile.release.spec import NOT_ASKED, Period, ReleaseSpec
 
@@ -97,7 +98,11 @@ def entry(
     )
 
 
-def pack(value: LedgerEntry) -> bytes:
+Entry: TypeAlias = LedgerEntry | ChargedEntry
+"""An entry of either protection."""
+
+
+def pack(value: Entry) -> bytes:
     """The canonical bytes of an entry, for sealing. :class:`ReleaseRefused` where they are too many to be kept."""
     data = canonical.pack(value)
     if len(data) > MOST_BYTES:
@@ -107,9 +112,10 @@ def pack(value: LedgerEntry) -> bytes:
     return data
 
 
-def unpack(data: bytes) -> LedgerEntry:
+def unpack(data: bytes) -> Entry:
     """The entry whose canonical bytes are ``data``, its cells unread; :class:`CorruptRecord` for anything else."""
-    value = canonical.unpack(data, LedgerEntry)
+    # The second byte is the format: a small number in an array of nine.
+    value = canonical.unpack(data, ChargedEntry) if data[1:2] == b"\4" else canonical.unpack(data, LedgerEntry)
     if value.series != _series(value.spec):
         raise CorruptRecord(CONTRADICTION)
     return value
@@ -127,11 +133,21 @@ def _series(spec: bytes) -> bytes:
 # ---- looking up ---------------------------------------------------------------------------------
 
 
-def answer(entries: Iterable[LedgerEntry], spec: ReleaseSpec) -> dict[str, bytes] | None:
+def answer(entries: Iterable[Entry], spec: ReleaseSpec) -> dict[str, bytes] | None:
     """The files that this very specification was answered with, or None if it never was."""
-    return next((found.published for found in entries if found.spec == spec.canonical), None)
+    return next((found.published for found in entries if found.spec == spec.canonical and found.files), None)
 
 
-def earlier_periods(entries: Iterable[LedgerEntry], spec: ReleaseSpec) -> list[Period]:
-    """The periods in which the same question was answered, for :func:`~consentprofile.release.spec.check_period`."""
-    return [found.period for found in entries if found.series == spec.series]
+def charged(entries: Mapping[int, Entry], spec: ReleaseSpec) -> tuple[int, ChargedEntry] | None:
+    """The number and the entry of what was paid for this very specification; None where nothing was."""
+    paid = ((number, found) for number, found in entries.items() if isinstance(found, ChargedEntry))
+    return next(((number, found) for number, found in paid if found.spec == spec.canonical), None)
+
+
+def earlier_periods(entries: Iterable[Entry], spec: ReleaseSpec) -> list[Period]:
+    """The periods in which the same question was answered, for :func:`~consentprofile.release.spec.check_period`.
+
+    A period that was paid for under another specification is one of them; this one may still be answered.
+    """
+    others = (found for found in entries if found.files or found.spec != spec.canonical)
+    return [found.period for found in others if found.series == spec.series]

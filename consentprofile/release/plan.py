@@ -15,8 +15,11 @@ from typing import Final
 
 import msgspec
 
+from consentprofile.release.dp.manifest import GUARANTEE
+from consentprofile.release.dp.plan import PlannedNoise
 from consentprofile.release.figures import COMMON
 from consentprofile.release.kept import LedgerCell
+from consentprofile.release.manifest import HEURISTIC
 from consentprofile.release.period import instant
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.threshold import largest_error, step
@@ -35,6 +38,9 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     :class:`~consentprofile.release.figures.Figures`; ``digest`` is the SHA-256 of the canonical specification, hex:
     what an officer approves. ``approved`` is None where nobody has to, for the policy does not ask for it or the
     question was answered before: by the release whose number is ``answered_by``.
+
+    With differential privacy (``noise`` says what that costs) there is no minimum and no rounding, nothing is
+    suppressed, and ``largest_error`` is what figures are off by at most 95 times in 100.
     """
 
     measure: str
@@ -56,11 +62,36 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     approved: bool | None = None
     answered_by: int | None = None
+    noise: PlannedNoise | None = None
 
 
 def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
     """The plan of a release whose cells :func:`~consentprofile.release.threshold.settle` has settled."""
     part = spec.measure.parts[0]
+    return _planned(
+        spec,
+        min_accounts=spec.min_accounts,
+        round_to=step(spec.rules, part),
+        largest_error=largest_error(spec.rules, part),
+        suppressed_about=_share(sum(cell.value is None for cell in settled), len(settled)),
+    )
+
+
+def plan_noisy(spec: ReleaseSpec, noise: PlannedNoise) -> ReleasePlan:
+    """The plan of a release with differential privacy: of the specification alone, for nobody is counted."""
+    interval = noise.figures[0].interval
+    return _planned(spec, min_accounts=0, round_to=1, largest_error=interval, suppressed_about=None, noise=noise)
+
+
+def _planned(
+    spec: ReleaseSpec,
+    *,
+    min_accounts: int,
+    round_to: int,
+    largest_error: int,
+    suppressed_about: int | None,
+    noise: PlannedNoise | None = None,
+) -> ReleasePlan:
     return ReleasePlan(
         measure=spec.measure.name,
         purpose=spec.purpose,
@@ -71,13 +102,14 @@ def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
         columns=spec.columns,
         cells=len(spec.keys),
         cells_per_account=spec.bound,
-        min_accounts=spec.min_accounts,
-        figure=part.name,
-        round_to=step(spec.rules, part),
-        largest_error=largest_error(spec.rules, part),
+        min_accounts=min_accounts,
+        figure=spec.measure.parts[0].name,
+        round_to=round_to,
+        largest_error=largest_error,
         cadence_days=spec.rules.cadence_days,
-        guarantee="heuristic",
-        suppressed_about=_share(sum(cell.value is None for cell in settled), len(settled)),
+        guarantee=HEURISTIC if noise is None else GUARANTEE,
+        suppressed_about=suppressed_about,
+        noise=noise,
         digest=spec.digest.hex(),
     )
 

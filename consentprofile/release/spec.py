@@ -22,6 +22,7 @@ from consentprofile.release import period as periods
 from consentprofile.release.filters import Where
 from consentprofile.release.measures.measure import ACCOUNTS, KIND, Key, Measure, Part
 from consentprofile.release.period import Period, Unit, instant
+from consentprofile.release.protection import MAXIMUM_CELLS, DifferentialPrivacy, Protection, Threshold
 
 __all__ = ["ACCOUNTS", "KIND", "Dimension", "Key", "Period", "ReleaseSpec", "check_period"]
 
@@ -56,8 +57,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     ``dimensions`` are sorted by name, which is the order of the columns, whatever the file says. ``where`` is sorted by
     name, its values too; a filter that would name every value is not in it. ``words`` are the vocabularies of the
-    columns that are read. ``cuts`` say where the steps of time begin. ``rules`` are the policy's, ``min_accounts`` is
-    the specification's own and at least theirs.
+    columns that are read. ``cuts`` say where the steps of time begin. ``rules`` are the policy's, which ``protection``
+    is no looser than.
     """
 
     name: str
@@ -70,7 +71,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     cuts: Mapping[str, list[tuple[str, int]]]
     instants: tuple[int, ...]
     cells_per_account: int
-    min_accounts: int
+    protection: Protection
     rules: ReleaseRules
 
     @property
@@ -91,6 +92,22 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if len(parts) == 1:
             return tuple((key, parts[0]) for key in self.keys)
         return tuple(((*key, part.name), part) for key in self.keys for part in parts)
+
+    @property
+    def min_accounts(self) -> int:
+        """The fewest accounts behind a figure; the policy's where noise protects them."""
+        asked = self.protection
+        return asked.min_accounts if isinstance(asked, Threshold) else self.rules.min_accounts
+
+    @property
+    def noise(self) -> DifferentialPrivacy | None:
+        """The terms of differential privacy, where that is the protection."""
+        return self.protection if isinstance(self.protection, DifferentialPrivacy) else None
+
+    @property
+    def finds_keys(self) -> bool:
+        """Whether there are too many keys to list: those with accounts are found, and the others not shown."""
+        return self.noise is not None and len(self.keys) > MAXIMUM_CELLS
 
     @property
     def bound(self) -> int:
@@ -129,7 +146,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             **({"cuts": dict(self.cuts)} if self.cuts else {}),
             "from": instant(self.period.since),
             "until": instant(self.period.until),
-            "protection": {"kind": "threshold", "min_accounts": self.min_accounts},
+            "protection": self.protection.terms,
         }
 
     @functools.cached_property

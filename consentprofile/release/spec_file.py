@@ -8,19 +8,22 @@ from typing import Final
 
 from consentprofile.errors import Fault, InvalidSpec
 from consentprofile.model.calendar import Calendar
-from consentprofile.model.policy import AmountField, EnumField, IntegerField, Policy, Purpose, ReleaseRules
+from consentprofile.model.policy import AmountField, EnumField, IntegerField, Policy, Purpose
 from consentprofile.model.toml_reader import Reader, did_you_mean, quoted
 from consentprofile.release.filters import read_where
-from consentprofile.release.measures.measure import KIND, Measure, Words
+from consentprofile.release.measures.measure import ACCOUNTS, KIND, Measure, Words
 from consentprofile.release.measures.named import MEASURES, TERMS
 from consentprofile.release.period import UNITS, Zoned, is_told, read_period
+from consentprofile.release.protection import (
+    MAXIMUM_CELLS,
+    DifferentialPrivacy,
+    Protection,
+    check_keys,
+    interval_columns,
+    read_protection,
+)
 from consentprofile.release.spec import CELLS_PER_ACCOUNT, FORMAT, Dimension, ReleaseSpec
 
-PROTECTIONS: Final = ("threshold",)
-MAXIMUM_CELLS: Final = 1024
-"""The most cells of one release."""
-
-_LARGEST: Final = 1_000_000
 _BOUNDED: Final = "cells_per_account"
 
 
@@ -47,11 +50,13 @@ def _spec(top: Reader, policy: Policy) -> ReleaseSpec | None:
     if words is None:
         read_where(top, None)
     measure = _measure(top, words)
-    dimensions = _dimensions(top, words, measure)
+    protection = read_protection(top, None if purpose is None else purpose.release)
+    dimensions = _dimensions(top, words, measure, protection)
     cells = _cells_per_account(top, measure)
-    min_accounts = _protection(top, None if purpose is None else purpose.release)
     top.done()
-    if purpose is None or purpose.release is None or words is None or zoned is None or measure is None:
+    if purpose is None or purpose.release is None or words is None or zoned is None:
+        return None
+    if measure is None or protection is None:
         return None
     units = [unit for unit in UNITS if unit == measure.unit or any(unit == one.unit for one in dimensions)]
     steps = {unit: zoned.steps(unit) for unit in units}
@@ -69,7 +74,7 @@ def _spec(top: Reader, policy: Policy) -> ReleaseSpec | None:
         cuts={unit: cut.offsets for unit, cut in steps.items()},
         instants=tuple(instants),
         cells_per_account=cells,
-        min_accounts=min_accounts or 0,
+        protection=protection,
         rules=purpose.release,
     )
 
@@ -121,16 +126,21 @@ def _measure(top: Reader, words: Words | None) -> Measure | None:
     return MEASURES[name](top, words)
 
 
-def _dimensions(top: Reader, words: Words | None, measure: Measure | None) -> tuple[Dimension, ...]:
+def _dimensions(
+    top: Reader, words: Words | None, measure: Measure | None, protection: Protection | None
+) -> tuple[Dimension, ...]:
     names = top.texts("by", "a list of dimensions", optional=True, empty=True) or ()
     if measure is not None and len(names) > measure.dimensions:
         most = f"at most {measure.dimensions} dimensions" if measure.dimensions else "no dimensions"
         top.fault("by", f"expected {most} with the measure {measure.name}, found {len(names)}")
     if words is None or measure is None:
         return ()
+    figures = measure.figures
+    if isinstance(protection, DifferentialPrivacy):
+        figures += interval_columns(figures)
     dimensions = []
     for name in sorted(names):
-        if name in (*measure.figures, *measure.columns):
+        if name in (*measure.columns, *figures):
             top.fault("by", f"{quoted(name)} is a column of its own in this measure and cannot be a dimension")
         elif name in words.enums:
             dimensions.append(Dimension(name, words.listed(name)))
@@ -141,7 +151,9 @@ def _dimensions(top: Reader, words: Words | None, measure: Measure | None) -> tu
             steps = words.zoned.steps(name)
             dimensions.append(Dimension(name, steps.names, steps.starts))
     cells = math.prod(len(dimension.values) for dimension in dimensions) * len(measure.keys)
-    top.at_most("by" if dimensions else "measure", cells, MAXIMUM_CELLS, "cells in a release")
+    if protection is not None:
+        place = "by" if dimensions else "measure"
+        check_keys(top, place, protection, cells, plain=measure.figures == (ACCOUNTS,))
     return tuple(dimensions)
 
 
@@ -176,15 +188,3 @@ def _check_times(
         top.fault("by", f"{kept}, which does not tell where each day, week or month of the zone begins")
     if measure.exact and purpose.precision != "second":
         top.fault("measure", f"{kept}, which does not tell the order of events that {measure.name} goes by")
-
-
-def _protection(top: Reader, rules: ReleaseRules | None) -> int | None:
-    table = top.table("protection", "a table that says how accounts are protected")
-    if table is None:
-        return None
-    table.choice("kind", PROTECTIONS)
-    least = 1 if rules is None else rules.min_accounts
-    expected = "the fewest accounts behind a figure, not fewer than the policy's"
-    chosen = table.integer("min_accounts", expected, minimum=least, maximum=_LARGEST, optional=True)
-    table.done()
-    return least if chosen is None and not table.has("min_accounts") else chosen

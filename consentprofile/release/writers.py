@@ -10,14 +10,16 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from consentprofile import canonical
 from consentprofile.errors import ReleaseRefused
 from consentprofile.release.derived import NAMES as DERIVED_NAMES
+from consentprofile.release.dp.manifest import NoisyManifest
+from consentprofile.release.dp.protect import Noisy
 from consentprofile.release.manifest import Manifest
 from consentprofile.release.spec import ReleaseSpec
-from consentprofile.release.table import columns, rows
+from consentprofile.release.table import columns, figures, rows
 from consentprofile.release.threshold import PublishedCell
 
 DATA_CSV: Final = "data.csv"
@@ -26,7 +28,11 @@ MANIFEST: Final = "manifest.json"
 DATA_FORMAT: Final = 1
 
 
-def render(spec: ReleaseSpec, published: Sequence[PublishedCell], manifest: Manifest) -> dict[str, bytes]:
+Published: TypeAlias = Sequence[PublishedCell] | Noisy
+"""What leaves: cells under a threshold, or values with noise."""
+
+
+def render(spec: ReleaseSpec, published: Published, manifest: Manifest | NoisyManifest) -> dict[str, bytes]:
     """The files of a release by name: the same arguments, the same bytes.
 
     An empty cell of ``data.csv``, and ``null`` in ``data.json``, means suppressed or zero.
@@ -35,21 +41,22 @@ def render(spec: ReleaseSpec, published: Sequence[PublishedCell], manifest: Mani
     return files | {MANIFEST: manifest.json(files)}
 
 
-def _csv(spec: ReleaseSpec, published: Sequence[PublishedCell]) -> bytes:
+def _csv(spec: ReleaseSpec, published: Published) -> bytes:
     """RFC 4180 but for line ends (``\\n``), UTF-8, a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns(spec))
-    for key, figures in rows(spec, published):
-        writer.writerow((*key, *("" if figure is None else figure for figure in figures)))
+    for key, shown in rows(spec, published):
+        writer.writerow((*key, *("" if figure is None else figure for figure in shown)))
     return text.getvalue().encode()
 
 
-def _json(spec: ReleaseSpec, published: Sequence[PublishedCell]) -> bytes:
+def _json(spec: ReleaseSpec, published: Published) -> bytes:
     """Canonical JSON."""
+    names = figures(spec)
     cells = [
-        {"key": dict(zip(spec.columns, key, strict=True)), **dict(zip(spec.measure.figures, figures, strict=True))}
-        for key, figures in rows(spec, published)
+        {"key": dict(zip(spec.columns, key, strict=True)), **dict(zip(names, shown, strict=True))}
+        for key, shown in rows(spec, published)
     ]
     return canonical.json_bytes({"format": DATA_FORMAT, "columns": columns(spec), "cells": cells})
 

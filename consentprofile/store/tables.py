@@ -67,6 +67,15 @@ class Releases:
         """Keep a release."""
         self._db.execute("INSERT INTO release (number, digest, ledger) VALUES (?, ?, ?)", release)
 
+    def settle(self, number: int, digest: bytes, ledger: bytes) -> None:
+        """Let what was paid for under this number be the release that was drawn for it.
+
+        Raises :class:`CorruptRecord` where there is no such number.
+        """
+        query = "UPDATE release SET digest = ?, ledger = ? WHERE number = ?"
+        if self._db.execute(query, (digest, ledger, number)).rowcount != 1:
+            raise CorruptRecord("the ledger has lost what was paid for; run `consentprofile check`")
+
     def overwrite(self, number: int, ledger: bytes) -> None:
         """Write the sealed entry of the ledger of a release anew."""
         self._db.execute("UPDATE release SET ledger = ? WHERE number = ?", (ledger, number))

@@ -56,6 +56,7 @@ class Operation(StrEnum):
     AUDIT_READ = "audit-read"
     RELEASE_READ = "release-read"
     RELEASED = "released"
+    BUDGET_CHARGED = "budget-charged"
     RELEASE_PLANNED = "release-planned"
     RELEASE_APPROVED = "release-approved"
     RELEASE_DISAPPROVED = "release-disapproved"

@@ -19,7 +19,7 @@ from consentprofile.model.policy import Policy
 from consentprofile.release.cells import has_numpy
 from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, StoredRelease, place_of
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases import released, verifying
+from consentprofile.usecases import budget, released, verifying
 from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.session import Session
 
@@ -109,6 +109,7 @@ def check(session: Session, *, repair: bool = False, progress: Callable[[str], N
     findings += found
     say("releases")
     findings += _releases(session)
+    findings += [Finding(what=what, where=f"release {number}") for number, what in budget.disagreements(session)]
     if any(finding.repaired for finding in findings):
         _note_repair(session)
     return Report(findings=tuple(findings), keys=keys, rows=rows, leaves=size, root=root)

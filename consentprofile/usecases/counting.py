@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentprofile.crypto.compartments import CompartmentOpener
 from consentprofile.crypto.slots import HEADER, NO_KEY, Slot, SlotHeader
 from consentprofile.model.consent import IN_FORCE, State
-from consentprofile.model.declaration import may_release
-from consentprofile.model.policy import Precision, Purpose
+from consentprofile.model.declaration import may_release, may_spend
+from consentprofile.model.policy import Precision, Purpose, ReleaseRules
 from consentprofile.model.profile import dedupe
 from consentprofile.release.cells import Portion
 from consentprofile.release.counting import Counting, Opened
@@ -89,6 +89,11 @@ class _Standing(NamedTuple):
     reasons: frozenset[str]
 
 
+def _may_count(spec: ReleaseSpec, allowed: ReleaseRules | None) -> bool:
+    """Whether what a consent allowed is no stricter than the rules of this release, under its kind of protection."""
+    return may_spend(allowed, spec.rules) if spec.noise else may_release(allowed, spec.rules, spec.min_accounts)
+
+
 class Judge:
     """Decides which compartments are counted."""
 
@@ -108,7 +113,7 @@ class Judge:
                 cut=held.cut,
                 oldest=self._books.oldest(terms, self._question.now),
                 keep=held.holds.keep,
-                released=may_release(held.holds.release, spec.rules, spec.min_accounts),
+                released=_may_count(spec, held.holds.release),
                 told=self.tells(held.holds.precision),
                 may_be_coarser=held.holds.precision != self._coarsest,
                 reasons=held.holds.reasons,

@@ -19,7 +19,7 @@ from consentprofile.model.ids import Actor, parse_actor
 from consentprofile.release import ledger
 from consentprofile.release.derived import Also, derive, wanted
 from consentprofile.release.figures import Figures, figures_of
-from consentprofile.release.ledger import SALT_BYTES
+from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
 from consentprofile.release.manifest import manifest
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.release.plan import plan as plan_release
@@ -29,7 +29,7 @@ from consentprofile.release.threshold import protect, settle
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases import released
+from consentprofile.usecases import noising, released
 from consentprofile.usecases.approval import Approved, is_approved
 from consentprofile.usecases.census import Census, Progress, take
 from consentprofile.usecases.session import Session
@@ -98,9 +98,15 @@ def _asker(session: Session, actor: str) -> Actor:
 def plan(
     session: Session, text: str, name: str, *, workers: int | None = None, progress: Progress | None = None
 ) -> ReleasePlan:
-    """What the release would be, never its figures. Raises like :func:`release`. Costs as much as the release."""
+    """What the release would be, never its figures. Raises like :func:`release`.
+
+    Costs as much as the release; with differential privacy next to nothing, for nothing is counted, and what the budget
+    does not allow yet is planned too.
+    """
     session.keys.require_officer()
     spec = read_spec(text, name, session.policy)
+    if spec.noise is not None:
+        return noising.plan(session, spec, spec.noise.loss)
     with session.ground.writing():
         now = session.now()
         entries = released.entries(session)
@@ -110,7 +116,7 @@ def plan(
         with session.ground.files.data_transaction(full=False):
             draft = Draft(Operation.RELEASE_PLANNED, now, spec.purpose, "officer")
             session.ground.log.append((draft,), session.policy.digest)
-    if answered is not None:
+    if isinstance(answered, LedgerEntry):
         number = entries.index(answered) + 1
         cells = released.settled(session, number).cells
         return msgspec.structs.replace(plan_release(spec, cells), answered_by=number)
@@ -127,6 +133,8 @@ def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dic
         files = ledger.answer(entries, spec)
         if files is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+            if spec.noise is not None:
+                noising.require_payable(session, spec, spec.noise.loss, now)
             return None
         number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
         with session.ground.files.data_transaction(full=True):
@@ -143,12 +151,13 @@ def _publish(
     What takes long is done before the writer lock is taken. Where keyring or ledger change between the two it is done
     anew, and at last under the lock.
     """
+    attempt = _try_to_publish if spec.noise is None else noising.try_to_publish
     for _ in range(ATTEMPTS):
-        found = _try_to_publish(session, spec, census, asker, approved)
+        found = attempt(session, spec, census, asker, approved)
         if found is not None:
             return found
     with session.ground.writing():
-        while (found := _try_to_publish(session, spec, census, asker, approved)) is None:
+        while (found := attempt(session, spec, census, asker, approved)) is None:
             pass  # the clock has passed the end of a consent
     return found
 

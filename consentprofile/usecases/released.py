@@ -12,7 +12,7 @@ from consentprofile.release import ledger
 from consentprofile.release.asked import Asked, terms_of
 from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.kept import Settled
-from consentprofile.release.ledger import LedgerEntry
+from consentprofile.release.ledger import Entry
 from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Draft, Leaf, Operation
 from consentprofile.usecases.audit import mentioning
@@ -46,18 +46,27 @@ def released(session: Session) -> tuple[Released, ...]:
     """
     session.keys.require_officer()
     with session.ground.writing(), session.ground.files.reading():
-        specs = {row.number: opened(session, row).spec for row in session.ground.releases.all()}
+        stored = {row.number: opened(session, row) for row in session.ground.releases.all()}
+        answered = {number: entry for number, entry in stored.items() if entry.files}
     leaves = {dict(leaf.facts).get(RELEASE): leaf for leaf in mentioning(session, (Operation.RELEASED,))}
-    return tuple(_released(number, spec, leaves.get(number)) for number, spec in specs.items())
+    return tuple(_released(number, entry.spec, leaves.get(number)) for number, entry in answered.items())
 
 
-def entries(session: Session) -> list[LedgerEntry]:
-    """What every entry of the ledger says, oldest first, but for those behind it. Raises :class:`CorruptRecord`."""
+def numbered(session: Session) -> dict[int, Entry]:
+    """What every entry of the ledger says by its number, oldest first, but for those behind it.
+
+    Raises :class:`CorruptRecord`.
+    """
     with session.ground.files.reading():
-        return [opened(session, row).outline for row in session.ground.releases.all()]
+        return {row.number: opened(session, row).outline for row in session.ground.releases.all()}
 
 
-def earlier(session: Session, known: Sequence[LedgerEntry], purpose: str) -> Iterator[Settled]:
+def entries(session: Session) -> list[Entry]:
+    """The same, where numbers do not matter. Raises :class:`CorruptRecord`."""
+    return list(numbered(session).values())
+
+
+def earlier(session: Session, known: Sequence[Entry], purpose: str) -> Iterator[Settled]:
     """What was settled for a purpose in the ``known`` entries, oldest first, one of them in memory at a time.
 
     Raises :class:`CorruptRecord`.
@@ -84,16 +93,16 @@ def figures(session: Session, number: int) -> Figures:
         now = session.now()
         with session.ground.files.reading():
             row = session.ground.releases.since(number) if 0 < number <= LARGEST else None
-        if row is None or row.number != number:
+        entry = None if row is None or row.number != number else opened(session, row)
+        if entry is None or not entry.files:
             raise InputError("the ledger has no release of this number; `consentprofile release list` shows them all")
-        entry = opened(session, row)
         with session.ground.files.data_transaction(full=True):
             draft = Draft(Operation.RELEASE_READ, now, entry.purpose, "officer", (("release", number),))
             session.ground.log.append((draft,), session.policy.digest)
     return figures_of(entry.published)
 
 
-def opened(session: Session, row: StoredRelease) -> LedgerEntry:
+def opened(session: Session, row: StoredRelease) -> Entry:
     """The ledger entry of a stored release. Raises :class:`CorruptRecord`."""
     return ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
 

@@ -15,7 +15,13 @@ from consentprofile.release.manifest import commitment, manifest
 from tests.release.shop_policy import POLICY, spec
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "release-manifest.schema.json").read_text(encoding="utf-8"))
-TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+}
 ANNOTATIONS = {"$schema", "title", "description"}
 
 FULL = spec(by='["platform", "kind"]', where="{ kind = ['purchase', 'login'], platform = ['tablet'] }")
@@ -70,7 +76,9 @@ def errors(value: Any, schema: dict[str, Any], place: str = "$") -> Iterator[str
             yield f"{place}: additionalProperties"
     for item in value if isinstance(value, list) else ():
         yield from errors(item, schema["items"], f"{place}[]")
-    for keyword in schema.keys() - ANNOTATIONS - {"properties", "items", "additionalProperties"}:
+    if "oneOf" in schema and sum(not list(errors(value, one, place)) for one in schema["oneOf"]) != 1:
+        yield f"{place}: oneOf"
+    for keyword in schema.keys() - ANNOTATIONS - {"properties", "items", "additionalProperties", "oneOf"}:
         if keyword not in HOLDS or not HOLDS[keyword](value, schema[keyword]):
             yield f"{place}: {keyword}"
 

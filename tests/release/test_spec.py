@@ -54,7 +54,7 @@ FAULTY = {
     ),
     "an empty filter": (spec_text(where="{ kind = [] }"), "reach.toml: where.kind", "a list of values"),
     "no protection": (spec_text(protection=None), "reach.toml: protection", "is missing"),
-    "an unknown protection": (spec_text(protection="{ kind = 'dp' }"), "reach.toml: protection.kind", "threshold"),
+    "an unknown protection": (spec_text(protection="{ kind = 'none' }"), "reach.toml: protection.kind", "threshold"),
     "fewer accounts than the policy's": (
         spec_text(protection="{ kind = 'threshold', min_accounts = 9 }"),
         "reach.toml: protection.min_accounts",

@@ -88,16 +88,28 @@ def _any(values: Sequence[str]) -> str:
 def _rounding(asked: Asked, chosen: Chosen) -> str:
     """How exact the drawn figures are, and what shows it."""
     name, figures = asked.column, asked.figures
+    if figures.intervals:
+        return _noise(asked, chosen)
     if name in SUMS:
         return f"≈ sums of rounded figures; a hidden one adds nothing{SUMS[name]}"
     if name not in figures.round_to:
         return f"≈ each {name} is made of rounded figures"
-    shown = ""
-    if isinstance(chosen.shape, Bars | Groups | Sets):
-        shown = " (fine lines)"
-    elif isinstance(chosen.shape, Lines):
-        shown = " (pale bands)"
+    shown = _shown(chosen)
     return f"≈ {name} rounded to {figures.round_to[name]:,}, off by at most {figures.largest_error[name]:,}{shown}"
+
+
+def _noise(asked: Asked, chosen: Chosen) -> str:
+    """What the noise means for what is drawn."""
+    spent = ", ".join(f"{name} {value}" for name, value in asked.figures.protection.items() if name != "kind")
+    width = f"{asked.off.most:,.2f}".rstrip("0").rstrip(".")
+    return f"≈ with noise (differential privacy, {spent}): off by at most {width}, 95 times in 100{_shown(chosen)}"
+
+
+def _shown(chosen: Chosen) -> str:
+    """What shows how far figures can be off."""
+    if isinstance(chosen.shape, Bars | Groups | Sets):
+        return " (fine lines)"
+    return " (pale bands)" if isinstance(chosen.shape, Lines) else ""
 
 
 PICTURES: Final[Mapping[str, Entry]] = {

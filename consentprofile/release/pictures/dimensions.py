@@ -43,9 +43,18 @@ class Asked(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def off(self) -> Off:
-        """How far they can be off."""
+        """How far they can be off; where noise was added, how far the widest interval goes."""
+        ends = [f"{self.column}_low", f"{self.column}_high"]
+        if set(ends) <= set(self.figures.values):
+            return Off(max(_apart(self.cells, msgspec.structs.replace(self, column=end).cells) for end in ends))
         least = self.figures.policy_min_accounts if self.column == ACCOUNTS else 0
         return Off(self.figures.largest_error.get(self.column, 0), least)
+
+
+def _apart(cells: Cells, ends: Cells) -> float:
+    """How far an end of an interval is from its figure at most."""
+    pairs = [(cells[key], end) for key, end in ends.items()]
+    return max((abs(end - value) for value, end in pairs if value is not None and end is not None), default=0)
 
 
 class Chosen(NamedTuple):
