@@ -23,7 +23,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -74,7 +74,14 @@ class FileLock:
         finally:
             turn.release()
 
-    def _acquire(self, shared: bool) -> None:
+    def acquire_unless(self, needless: Callable[[], bool]) -> bool:
+        """Take the lock (one without turns) alone, unless it becomes ``needless`` meanwhile; whether it was taken.
+
+        Raises :class:`StoreBusy`.
+        """
+        return self._acquire(False, needless)
+
+    def _acquire(self, shared: bool, needless: Callable[[], bool] | None = None) -> bool:
         mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
         pause, deadline = FIRST_PAUSE, 0.0
         while True:
@@ -84,7 +91,9 @@ class FileLock:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                     raise
             else:
-                return
+                return True
+            if needless is not None and needless():
+                return False
             now = time.monotonic()
             deadline = deadline or now + self._wait
             if now >= deadline:

@@ -43,8 +43,12 @@ def enter(directory: Path, alive: FileLock) -> None:
     alive.acquire(shared=True)
     while is_unsettled(directory):  # whoever restores holds the lock alone: so nobody does any more
         alive.release()
-        with alive.held():
-            settle(directory)
+        # Of several who come at once, one settles it, and has the store open then for as long as it likes.
+        if alive.acquire_unless(lambda: not is_unsettled(directory)):
+            try:
+                settle(directory)
+            finally:
+                alive.release()
         alive.acquire(shared=True)
 
 
