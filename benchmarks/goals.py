@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.questions import QUESTIONS
 from benchmarks.results import Figure, Part, show
 
 
@@ -87,12 +88,25 @@ _SINGLE: Final = (
 )  # fmt: skip
 
 
+RELEASES: Final = "release of 10 million events of 1 million accounts"
+
+
+def _releases() -> Iterator[Goal]:
+    """Each question with as many workers as there are cores, and in one process without any."""
+    for key, who in (("10m/all", "a worker for each core"), ("10m/0", "no workers")):
+        for question, title in QUESTIONS.items():
+            work = f"{RELEASES}, {title}, {who}: accounts on each core"
+            yield Goal(work, f"release.{question}.{key}", 100_000, 150_000, "accounts/s", more=True)
+        yield Goal(f"{RELEASES}, {who}: memory of all processes", f"release.memory.{key}", 700, 700, "MB")
+
+
 def goals() -> Iterator[Goal]:
     """Every line, in the page's order; what depends on worker processes once without and once with one."""
     for goal in _BY_WORKERS:
         for workers in (0, 1):
             work = f"{goal.work}{', workers=1' if workers else ''}"
             yield msgspec.structs.replace(goal, work=work, key=f"{goal.key}/{workers}")
+    yield from _releases()
     yield from _SINGLE
 
 

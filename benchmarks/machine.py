@@ -10,11 +10,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.backends.openssl import backend
 
 from benchmarks.peers import cipher
 from consentprofile import __version__
+
+_PACKAGES: Final = (
+    "cryptography", "msgspec", "numpy", "sqlcipher3-wheels", "sqlalchemy", "pandas", "polars", "pyarrow",
+)  # fmt: skip
 
 
 def describe(folder: Path) -> Iterator[tuple[str, str]]:
@@ -27,9 +32,7 @@ def describe(folder: Path) -> Iterator[tuple[str, str]]:
     yield "SQLite", sqlite3.sqlite_version
     yield "SQLCipher", _cipher_version()
     yield "OpenSSL of cryptography", backend.openssl_version_text()
-    others = ", ".join(
-        f"{name} {_version(name)}" for name in ("cryptography", "msgspec", "sqlcipher3-wheels", "sqlalchemy")
-    )
+    others = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield "packages", f"consentprofile {__version__}, {others}"
 
 

@@ -57,6 +57,12 @@ def play(role: str, task: msgspec.Struct, kind: type[T], *, environment: Mapping
     return found
 
 
+def say(answer: object) -> None:
+    """Print a line that :func:`answer` of the other process reads."""
+    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    sys.stdout.flush()
+
+
 class Listener(Generic[T]):
     """Hears the next line of a process in a thread, while this one does something else until then."""
 
@@ -102,6 +108,27 @@ def children(pid: int) -> list[int]:
     except OSError:
         return []
     return [int(child) for child in found.split()]
+
+
+class Watch:
+    """Looks at the memory of this process's children, ten times a second; the sum of their peaks, KiB."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self.peak = max(self.peak, sum(map(peak_kib, children(os.getpid()))))
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 def drop_pages(folder: Path) -> bool:

@@ -15,15 +15,10 @@ import msgspec
 
 from benchmarks.measure import settle
 from benchmarks.ours import Ours, Place
-from benchmarks.processes import children, peak_kib
+from benchmarks.processes import Watch, peak_kib, say
+from benchmarks.release_roles import FrameTask, ReleaseTask, framing, releasing
 from benchmarks.workload import ACTOR, PURPOSE, Batch, Source
 from consentprofile import Event, Outcome
-
-
-def _say(answer: object) -> None:
-    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
-    sys.stdout.flush()
-
 
 # ---- one load alone ------------------------------------------------------------------------------
 
@@ -88,7 +83,7 @@ def long_load(task: LongTask) -> None:
             rate = 1e9 * task.window / windows[-1]
             print(f"          {recorded:>11,} events, {rate:,.0f} a second", file=sys.stderr, flush=True)
 
-    with _Watch() as watch:
+    with Watch() as watch:
         store.record_many(made, batch_size=task.batch, workers=task.workers, progress=progress)
     peak = peak_kib()
     begun = time.perf_counter_ns()
@@ -96,33 +91,12 @@ def long_load(task: LongTask) -> None:
     compacted = time.perf_counter_ns()
     store.close()
     closed = time.perf_counter_ns()
-    _say(
+    say(
         LongDone(
             windows=windows, compact=compacted - begun, close=closed - compacted, peak=peak, workers_peak=watch.peak,
             compacted_peak=peak_kib(),
         )
     )  # fmt: skip
-
-
-class _Watch:
-    """Looks at the memory of this process's children, ten times a second; the sum of their peaks, KiB."""
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def _look(self) -> None:
-        while not self._over.wait(0.1):
-            self.peak = max(self.peak, sum(map(peak_kib, children(os.getpid()))))
-
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 # ---- reading, cold -------------------------------------------------------------------------------
@@ -142,7 +116,7 @@ def cold_read(task: ReadTask) -> None:
         opened = time.perf_counter_ns()
         with store.view(PURPOSE, actor=ACTOR, reason="ticket") as view:
             view.profile(task.account)
-        _say([opened - start, time.perf_counter_ns() - opened])
+        say([opened - start, time.perf_counter_ns() - opened])
 
 
 # ---- compacting beside others --------------------------------------------------------------------
@@ -157,11 +131,11 @@ class StoreTask(msgspec.Struct, frozen=True, kw_only=True):
 def compacting(task: StoreTask) -> None:
     """Compact everything, saying when it begins and how many nanoseconds it took."""
     with Ours.at(task.place).open() as store:
-        _say(0)
+        say(0)
         sys.stdin.readline()
         start = time.perf_counter_ns()
         store.upkeep.compact(everything=True)
-        _say(time.perf_counter_ns() - start)
+        say(time.perf_counter_ns() - start)
 
 
 # ---- several that write --------------------------------------------------------------------------
@@ -187,7 +161,7 @@ def writing(task: WriteTask) -> None:
             for event in Batch.of(rows).events
         ]
         settle()
-        _say(0)
+        say(0)
         sys.stdin.readline()
         calls: list[int] = []
         start = time.monotonic_ns()
@@ -198,7 +172,7 @@ def writing(task: WriteTask) -> None:
                 began = time.monotonic_ns()
                 store.record(event)
                 calls.append(time.monotonic_ns() - began)
-        _say([[start, time.monotonic_ns()], calls])
+        say([[start, time.monotonic_ns()], calls])
 
 
 # ---- killed at work ------------------------------------------------------------------------------
@@ -220,13 +194,13 @@ def doomed(task: DoomedTask) -> None:
     if task.work == "recording":
         for rows in source.load(1 << 40, task.accounts, task.batch):
             store.record_many(Batch.of(rows).events, batch_size=task.batch)
-            _say(store.statistics()[PURPOSE][Outcome.RECORDED])
+            say(store.statistics()[PURPOSE][Outcome.RECORDED])
     elif task.work == "compacting":
-        _say(0)
+        say(0)
         while True:
             store.upkeep.compact(everything=True)
     else:
-        _say(0)
+        say(0)
         while True:
             store.erase(source.somebody(task.accounts))
 
@@ -279,7 +253,7 @@ def threads(task: ThreadTask) -> None:
         taken = time.perf_counter_ns() - start
         if sum(map(len, calls)) != count:
             raise RuntimeError("a thread has failed")
-    _say([[min(slept)], [taken], [sample for one in calls for sample in one]])
+    say([[min(slept)], [taken], [sample for one in calls for sample in one]])
 
 
 # ---- the writer lock from outside ----------------------------------------------------------------
@@ -296,7 +270,7 @@ def probing(task: StoreTask) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     waits: list[int] = []
-    _say(0)
+    say(0)
     while not waits or not over.is_set():
         start = time.perf_counter_ns()
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -304,7 +278,7 @@ def probing(task: StoreTask) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         time.sleep(0.001)
     os.close(descriptor)
-    _say(waits)
+    say(waits)
 
 
 _ROLES: Final[dict[str, tuple[Callable[..., None], type[msgspec.Struct]]]] = {
@@ -315,6 +289,8 @@ _ROLES: Final[dict[str, tuple[Callable[..., None], type[msgspec.Struct]]]] = {
     "threads": (threads, ThreadTask),
     "probe": (probing, StoreTask),
     "doomed": (doomed, DoomedTask),
+    "release": (releasing, ReleaseTask),
+    "frame": (framing, FrameTask),
 }
 
 if __name__ == "__main__":

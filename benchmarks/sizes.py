@@ -10,7 +10,7 @@ from benchmarks.peers import BY_INDEX, COMMON, EVERY, FERNET, INDEX, PLAIN, TUNE
 
 DEFAULT_PARTS: Final = (
     "load", "fewer", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "recovery",
-    "processes", "threads", "start", "log",
+    "releases", "processes", "threads", "start", "log",
 )  # fmt: skip
 LARGE_PARTS: Final = ("load", "long")
 
@@ -45,6 +45,15 @@ class Long(msgspec.Struct, frozen=True, kw_only=True):
     """Events that lie ready before they are recorded: what the harness itself holds."""
     workers: tuple[int, ...]
     key: str
+
+
+class Releases(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the store that releases are made of; each account has its events in visits."""
+
+    accounts: int
+    events: int
+    key: str = ""
+    """What goals call it."""
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +95,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Compartments whose keys are wrapped anew."""
     restored: int = 1_000
     """Events in the store that is restored."""
+    releases: Releases = Releases(accounts=300, events=3_000)
     writers: tuple[int, ...] = (1, 2, 4)
     """Processes that write at once."""
     writer_events: int = 400
@@ -136,7 +146,7 @@ DEFAULT: Final = Size(
     filled=1_000_000, singles=2_000, acts=200, erasures=20, erased_events=1_000, small_accounts=1_000, readers=100,
     read_events=(10, 100, 1_000), cold=10, shape_events=200_000, shape_accounts=100_000, sessions=None,
     compacted=1_000_000, retention_accounts=100_000, retention_events=10, rotated=100_000, restored=1_000_000,
-    writer_events=100_000, writer_singles=3_000,
+    releases=Releases(accounts=100_000, events=1_000_000), writer_events=100_000, writer_singles=3_000,
     thread_events=100, starts=15, log_lengths=(10_000, 100_000, 1_000_000),
 )  # fmt: skip
 """Ten thousand and a million events."""
@@ -151,6 +161,7 @@ LARGE: Final = Size(
     long=Long(
         events=20_000_000, accounts=1_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(0, 1), key="20m"
     ),
+    releases=Releases(accounts=1_000_000, events=10_000_000, key="10m"),
 )  # fmt: skip
 """Five million beside SQLCipher and plain append, twenty million alone."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 from consentprofile import Act, Decision, Event
@@ -32,6 +33,13 @@ KINDS: Final = ("login", "search", "product_view", "add_to_cart", "purchase")
 CHANNELS: Final = ("web", "app", "store")
 PLATFORMS: Final = ("desktop", "mobile", "tablet")
 ACQUISITIONS: Final = ("organic", "paid_search", "email", "social", "direct")
+
+_LONGEST_VISIT: Final = 7
+"""Events of a visit, at most."""
+_PAUSE: Final = (20, 600)
+"""Seconds between two events of a visit: at least, and how many more at most."""
+_GOES_ON: Final = 0.6
+"""How often an event of a visit is followed by one of the next kind, rather than by one of any."""
 
 _HEAD: Final = f"""
 format = 1
@@ -165,18 +173,15 @@ class Source:
     def row(self, account: str, position: float) -> Row:
         """One event of ``account``, at ``position`` (0 to 1) of the span."""
         draw = self._random.random
+        platform = PLATFORMS[int(draw() * 3)]
+        kind = KINDS[int(draw() * 5)]
+        return self._row(account, kind, _START + int(_SECONDS * position), CHANNELS[int(draw() * 3)], platform)
+
+    def _row(self, account: str, kind: str, at: int, channel: str, platform: str) -> Row:
         self._made += 1
-        platform = int(draw() * 3)
-        return Row(
-            account,
-            KINDS[int(draw() * 5)],
-            _START + int(_SECONDS * position),
-            CHANNELS[int(draw() * 3)],
-            PLATFORMS[platform],
-            f"{account}/{PLATFORMS[platform]}",
-            f"e-{self._name}-{self._made:09d}",
-            ACQUISITIONS[int(draw() * 5)],
-        )
+        acquisition = ACQUISITIONS[int(self._random.random() * 5)]
+        name = f"e-{self._name}-{self._made:09d}"
+        return Row(account, kind, at, channel, platform, f"{account}/{platform}", name, acquisition)
 
     def load(self, events: int, accounts: int, stretch: int, order: Order = "random") -> Iterator[list[Row]]:
         """``events`` rows of ``accounts`` accounts, ``stretch`` at a time, in the order of time or of accounts."""
@@ -192,6 +197,29 @@ class Source:
             # The logarithm of the rank is uniform: the account of rank n comes up as 1 / n.
             return self.row(account(int(accounts ** self._random.random()) % accounts), index / events)
         return self.row(self.somebody(accounts), index / events)
+
+    def visits(self, events: int, accounts: int, stretch: int) -> Iterator[list[Row]]:
+        """The same as :meth:`load`, accounts in random order, but each comes for a visit of up to seven events.
+
+        A visit is on one platform, over one channel, and goes from kind to kind. A stretch is in the order of time.
+        """
+        for start in range(0, events, stretch):
+            count = min(stretch, events - start)
+            rows: list[Row] = []
+            while len(rows) < count:
+                rows.extend(self._visit(self.somebody(accounts), (start + len(rows)) / events))
+            yield sorted(rows[:count], key=attrgetter("at"))
+
+    def _visit(self, account: str, position: float) -> Iterator[Row]:
+        draw = self._random.random
+        least, more = _PAUSE
+        at = _START + int((_SECONDS - _LONGEST_VISIT * (least + more)) * position)
+        channel, platform = CHANNELS[int(draw() * 3)], PLATFORMS[int(draw() * 3)]
+        kind = 0
+        for _ in range(1 + int(draw() * _LONGEST_VISIT)):
+            yield self._row(account, KINDS[kind], at, channel, platform)
+            at += least + int(draw() * more)
+            kind = (kind + 1) % len(KINDS) if draw() < _GOES_ON else int(draw() * len(KINDS))
 
     def somebody(self, accounts: int) -> str:
         """One of the accounts of the load."""

@@ -9,7 +9,20 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from benchmarks import goals, importing, parts, peers, pictures, report, results, rivals, sizes, together, workload
+from benchmarks import (
+    goals,
+    importing,
+    parts,
+    peers,
+    pictures,
+    releasing,
+    report,
+    results,
+    rivals,
+    sizes,
+    together,
+    workload,
+)
 from benchmarks.__main__ import main
 from benchmarks.holds import Holds
 from benchmarks.measure import duration, grouped, quantile, quantiles
@@ -65,6 +78,7 @@ def test_the_goals_of_large_loads_are_asked_of_loads_that_exist() -> None:
     long = [size.long for size in sizes.SIZES.values() if size.long]
     have = {f"{load.key}/{workers}" for load in loads for workers in load.workers}
     have |= {f"{load.key}/{workers}" for load in long for workers in load.workers}
+    have |= {f"{size.releases.key}/{who}" for size in sizes.SIZES.values() for who in (releasing.ALL, 0)}
     assert {goal.key.rpartition(".")[2] for goal in goals.goals() if "m/" in goal.key} <= have
 
 

@@ -1,0 +1,179 @@
+"""Part ``releases``: four questions, put to the sealed store and, over the same events in the clear, to data frames.
+
+Each question is put in a process of its own. Every answer of a data frame is held against the release: had they
+counted differently, no time would be told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from benchmarks import processes
+from benchmarks.measure import Samples, timed
+from benchmarks.ours import Ours
+from benchmarks.questions import QUESTIONS, SPECS, compare
+from benchmarks.release_roles import FrameDone, FrameTask, ReleaseDone, ReleaseTask
+from benchmarks.results import Results
+from benchmarks.sizes import Releases, told
+from benchmarks.stage import Stage
+from benchmarks.workload import Batch, Row, Source
+from consentprofile import Event, read_figures
+
+STRETCH: Final = 100_000
+"""Events that are made at a time, and rows that lie together in the file."""
+BATCH: Final = 10_000
+SEED: Final = 97
+
+PANDAS: Final = "pandas"
+POLARS: Final = "polars"
+ONE_THREAD: Final = "polars, 1 thread"
+
+ALL: Final = "all"
+"""What goals call our releases with as many workers as there are cores."""
+
+MB: Final = 1024 / 1e6
+"""What a KiB is of it."""
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure(stage: Stage, results: Results) -> None:
+    """Put each question to us and to the data frames, round by round."""
+    size = stage.size.releases
+    results.title = f"Releases of {told(size.events)} events of {told(size.accounts)} accounts"
+    prepared, path = _prepare(stage, results)
+    ours: dict[tuple[str, int], list[ReleaseDone]] = {}
+    theirs: dict[tuple[str, str], list[FrameDone]] = {}
+    libraries = list(available(results)) if path is not None else []
+    for number in range(stage.size.rounds):
+        for question in QUESTIONS:
+            for library in libraries:
+                stage.say(f"{QUESTIONS[question]}, {library}, round {number + 1} of {stage.size.rounds}")
+                theirs.setdefault((question, library), []).append(_frame(library, question, path))
+        for workers in (cores(), 0):
+            copy, folder = prepared.copy(f"releases-{number}-{workers}"), stage.path("released")
+            for question in QUESTIONS:
+                stage.say(f"{QUESTIONS[question]}, workers={workers}, round {number + 1} of {stage.size.rounds}")
+                done = _release(copy, folder, question, workers)
+                ours.setdefault((question, workers), []).append(done)
+                figures = read_figures(folder / question)
+                for library in libraries:
+                    compare(question, figures, dict(theirs[question, library][-1].answer))
+            copy.remove()
+    for workers in (cores(), 0):
+        _note(results, size, workers, ours, theirs)
+    for library in libraries:
+        peaks = {name: max(one.peak for one in theirs[name, library]) * MB for name in QUESTIONS}
+        _note_memory(results, f"most memory of the process, {library}", peaks)
+
+
+# ---- what is asked about -------------------------------------------------------------------------
+
+
+def _prepare(stage: Stage, results: Results) -> tuple[Ours, Path | None]:
+    """The compacted store, and the same rows as a Parquet file where one can be written; what that took is told."""
+    size = stage.size.releases
+    ours = stage.consented(size.accounts).copy("releases")
+    workers = max(1, cores() - 1)
+    work = f"to begin with, {told(size.events)} events"
+    stage.say(f"recording {told(size.events)} events in visits, workers={workers}")
+    path = stage.folder / "releases.parquet" if find_spec("pyarrow") is not None else None
+    stretches = Source(SEED).visits(size.events, size.accounts, STRETCH)
+    events = _events(stretches if path is None else written(stretches, path))
+    with ours.open() as store:
+        recorded = timed(lambda: store.record_many(events, batch_size=BATCH, workers=workers))
+        stage.say("compacting everything")
+        compacted = timed(lambda: store.upkeep.compact(everything=True))
+    results.note(f"{work}: made, recorded with workers={workers}, and written as a file in the clear", recorded, "ns")
+    results.note(f"{work}: compaction of everything", compacted, "ns")
+    data, keys = ours.sizes()
+    clear = f", {path.stat().st_size / 1e6:,.1f} MB in the clear" if path is not None else ""
+    results.note(f"{work}: the sealed data", data / 1e6, "MB", spread=f"keyring {keys / 1e6:,.1f} MB{clear}")
+    return ours, path
+
+
+def _events(stretches: Iterable[list[Row]]) -> Iterator[Event]:
+    for rows in stretches:
+        yield from Batch.of(rows).events
+
+
+def written(stretches: Iterable[list[Row]], path: Path) -> Iterator[list[Row]]:
+    """The same stretches, each written to a Parquet file on its way: texts as dictionaries, which suits data frames."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    kinds = {name: pa.timestamp("ms", "UTC") if name == "at" else text for name in Row._fields}
+    with parquet.ParquetWriter(path, pa.schema(kinds)) as writer:
+        for rows in stretches:
+            columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+            columns["at"] = tuple(at * 1_000 for at in columns["at"])
+            writer.write_table(pa.table({name: pa.array(columns[name], kind) for name, kind in kinds.items()}))
+            yield rows
+
+
+def available(results: Results) -> Iterator[str]:
+    """The data frames that are here; of one that is not, it is said."""
+    for library, variants in ((PANDAS, (PANDAS,)), (POLARS, (POLARS, ONE_THREAD))):
+        if find_spec(library) is None:
+            results.notes.append(f"**Not measured**: {library} is not installed here.")
+        else:
+            yield from variants
+
+
+# ---- one question --------------------------------------------------------------------------------
+
+
+def _release(ours: Ours, folder: Path, question: str, workers: int) -> ReleaseDone:
+    spec = folder / f"{question}.toml"
+    spec.write_text(SPECS[question], encoding="utf-8")
+    task = ReleaseTask(place=ours.place, spec=str(spec), out=str(folder / question), workers=workers)
+    return processes.play("release", task, ReleaseDone)
+
+
+def _frame(library: str, question: str, path: Path) -> FrameDone:
+    name = library.partition(",")[0]
+    environment = {"POLARS_MAX_THREADS": "1"} if library == ONE_THREAD else None
+    task = FrameTask(library=name, question=question, path=str(path.absolute()))
+    return processes.play("frame", task, FrameDone, environment=environment)
+
+
+# ---- what is told --------------------------------------------------------------------------------
+
+
+def _note(
+    results: Results,
+    size: Releases,
+    workers: int,
+    ours: dict[tuple[str, int], list[ReleaseDone]],
+    theirs: dict[tuple[str, str], list[FrameDone]],
+) -> None:
+    """Our time beside theirs, our accounts a second, our memory, with so many workers."""
+    key = f".{size.key}/{ALL if workers else 0}" if size.key else ""
+    used, rivals = max(1, workers), (PANDAS, POLARS) if workers else (PANDAS, ONE_THREAD)
+    for question, title in QUESTIONS.items():
+        work, rounds = f"{title}, workers={workers}", ours[question, workers]
+        times: Samples = [one.took for one in rounds]
+        peers = {name: [one.took for one in theirs[question, name]] for name in rivals if (question, name) in theirs}
+        results.compare(work, times, peers)
+        results.note_times(work, times)
+        results.note_rates(f"{work}: rate", [took / size.accounts for took in times], "accounts")
+        results.note_rates(
+            f"{work}: rate on each core", [took * used / size.accounts for took in times], "accounts",
+            key=key and f"release.{question}{key}",
+        )  # fmt: skip
+    peaks = {name: max(one.peak + one.workers_peak for one in ours[name, workers]) * MB for name in QUESTIONS}
+    whose = "the process and its workers together" if workers else "the process"
+    _note_memory(results, f"most memory of {whose}, workers={workers}", peaks, key=key and f"release.memory{key}")
+
+
+def _note_memory(results: Results, work: str, peaks: dict[str, float], *, key: str = "") -> None:
+    each = ", ".join(f"{question} {peak:,.0f}" for question, peak in peaks.items())
+    results.note(work, max(peaks.values()), "MB", spread=each, key=key)
