@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     sizes = parser.add_mutually_exclusive_group()
     for name, text in (
         ("quick", "a tiny size, in seconds: it shows that everything runs, and is not kept"),
-        ("large", "5 million events beside SQLCipher, 20 million alone: an hour, 20 GB; 10 million for --only releases"),
+        ("large", "5 million events beside SQLCipher, 20 million alone: an hour, 20 GB; releases by --only releases"),
         ("huge", "100 million events alone: an hour, 30 GB"),
     ):
         sizes.add_argument(f"--{name}", dest="size", action="store_const", const=name, help=text)

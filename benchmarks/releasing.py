@@ -7,13 +7,14 @@ counted differently, no time would be told.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from benchmarks import processes
-from benchmarks.measure import Samples, timed
+from benchmarks.measure import Samples, duration, timed
 from benchmarks.ours import Ours
 from benchmarks.questions import QUESTIONS, SPECS, compare
 from benchmarks.release_roles import FrameDone, FrameTask, ReleaseDone, ReleaseTask
@@ -48,45 +49,47 @@ def measure(stage: Stage, results: Results) -> None:
     """Put each question to us and to the data frames, round by round."""
     size = stage.size.releases
     results.title = f"Releases of {told(size.events)} events of {told(size.accounts)} accounts"
-    prepared, path = _prepare(stage, results)
+    libraries = list(available(results))
+    prepared, path = _prepare(stage, results, clear=bool(libraries))
     ours: dict[tuple[str, int], list[ReleaseDone]] = {}
     theirs: dict[tuple[str, str], list[FrameDone]] = {}
-    libraries = list(available(results)) if path is not None else []
     for number in range(stage.size.rounds):
-        for question in QUESTIONS:
+        told_round = f"round {number + 1} of {stage.size.rounds}"
+        for question, title in QUESTIONS.items():
             for library in libraries:
-                stage.say(f"{QUESTIONS[question]}, {library}, round {number + 1} of {stage.size.rounds}")
+                stage.say(f"{title}, {library}, {told_round}")
                 theirs.setdefault((question, library), []).append(_frame(library, question, path))
         for workers in (cores(), 0):
             copy, folder = prepared.copy(f"releases-{number}-{workers}"), stage.path("released")
-            for question in QUESTIONS:
-                stage.say(f"{QUESTIONS[question]}, workers={workers}, round {number + 1} of {stage.size.rounds}")
-                done = _release(copy, folder, question, workers)
-                ours.setdefault((question, workers), []).append(done)
+            for question, title in QUESTIONS.items():
+                stage.say(f"{title}, workers={workers}, {told_round}")
+                ours.setdefault((question, workers), []).append(_release(copy, folder, question, workers))
                 figures = read_figures(folder / question)
                 for library in libraries:
                     compare(question, figures, dict(theirs[question, library][-1].answer))
             copy.remove()
     for workers in (cores(), 0):
-        _note(results, size, workers, ours, theirs)
+        _note_ours(results, size, workers, ours, theirs)
     for library in libraries:
-        peaks = {name: max(one.peak for one in theirs[name, library]) * MB for name in QUESTIONS}
+        for question, title in QUESTIONS.items():
+            _note_took(results, f"{title}, {library}", theirs[question, library])
+        peaks = {question: max(one.peak for one in theirs[question, library]) for question in QUESTIONS}
         _note_memory(results, f"most memory of the process, {library}", peaks)
 
 
 # ---- what is asked about -------------------------------------------------------------------------
 
 
-def _prepare(stage: Stage, results: Results) -> tuple[Ours, Path | None]:
-    """The compacted store, and the same rows as a Parquet file where one can be written; what that took is told."""
+def _prepare(stage: Stage, results: Results, *, clear: bool) -> tuple[Ours, Path]:
+    """The compacted store, and where the same rows are in the ``clear``; what that took is told."""
     size = stage.size.releases
     ours = stage.consented(size.accounts).copy("releases")
     workers = max(1, cores() - 1)
     work = f"to begin with, {told(size.events)} events"
     stage.say(f"recording {told(size.events)} events in visits, workers={workers}")
-    path = stage.folder / "releases.parquet" if find_spec("pyarrow") is not None else None
+    path = stage.folder / "releases.parquet"
     stretches = Source(SEED).visits(size.events, size.accounts, STRETCH)
-    events = _events(stretches if path is None else written(stretches, path))
+    events = _events(written(stretches, path) if clear else stretches)
     with ours.open() as store:
         recorded = timed(lambda: store.record_many(events, batch_size=BATCH, workers=workers))
         stage.say("compacting everything")
@@ -94,8 +97,8 @@ def _prepare(stage: Stage, results: Results) -> tuple[Ours, Path | None]:
     results.note(f"{work}: made, recorded with workers={workers}, and written as a file in the clear", recorded, "ns")
     results.note(f"{work}: compaction of everything", compacted, "ns")
     data, keys = ours.sizes()
-    clear = f", {path.stat().st_size / 1e6:,.1f} MB in the clear" if path is not None else ""
-    results.note(f"{work}: the sealed data", data / 1e6, "MB", spread=f"keyring {keys / 1e6:,.1f} MB{clear}")
+    beside = f", {path.stat().st_size / 1e6:,.1f} MB in the clear" if clear else ""
+    results.note(f"{work}: the sealed data", data / 1e6, "MB", spread=f"keyring {keys / 1e6:,.1f} MB{beside}")
     return ours, path
 
 
@@ -120,10 +123,11 @@ def written(stretches: Iterable[list[Row]], path: Path) -> Iterator[list[Row]]:
 
 
 def available(results: Results) -> Iterator[str]:
-    """The data frames that are here; of one that is not, it is said."""
+    """The data frames that are here; of one that is not, or cannot read the file, it is said."""
     for library, variants in ((PANDAS, (PANDAS,)), (POLARS, (POLARS, ONE_THREAD))):
-        if find_spec(library) is None:
-            results.notes.append(f"**Not measured**: {library} is not installed here.")
+        missing = [name for name in (library, "pyarrow") if find_spec(name) is None]
+        if missing:
+            results.notes.append(f"**Not measured** beside {library}: {missing[0]} is not installed here.")
         else:
             yield from variants
 
@@ -148,32 +152,40 @@ def _frame(library: str, question: str, path: Path) -> FrameDone:
 # ---- what is told --------------------------------------------------------------------------------
 
 
-def _note(
+def _note_ours(
     results: Results,
     size: Releases,
     workers: int,
-    ours: dict[tuple[str, int], list[ReleaseDone]],
-    theirs: dict[tuple[str, str], list[FrameDone]],
+    ours: Mapping[tuple[str, int], list[ReleaseDone]],
+    theirs: Mapping[tuple[str, str], list[FrameDone]],
 ) -> None:
     """Our time beside theirs, our accounts a second, our memory, with so many workers."""
     key = f".{size.key}/{ALL if workers else 0}" if size.key else ""
-    used, rivals = max(1, workers), (PANDAS, POLARS) if workers else (PANDAS, ONE_THREAD)
+    rivals = (PANDAS, POLARS) if workers else (PANDAS, ONE_THREAD)
     for question, title in QUESTIONS.items():
         work, rounds = f"{title}, workers={workers}", ours[question, workers]
-        times: Samples = [one.took for one in rounds]
+        took: Samples = [one.took for one in rounds]
         peers = {name: [one.took for one in theirs[question, name]] for name in rivals if (question, name) in theirs}
-        results.compare(work, times, peers)
-        results.note_times(work, times)
-        results.note_rates(f"{work}: rate", [took / size.accounts for took in times], "accounts")
+        results.compare(work, took, peers)
+        _note_took(results, work, rounds)
+        each = [one / size.accounts for one in took]
+        results.note_rates(f"{work}: rate", each, "accounts")
         results.note_rates(
-            f"{work}: rate on each core", [took * used / size.accounts for took in times], "accounts",
+            f"{work}: rate on each core", [max(1, workers) * one for one in each], "accounts",
             key=key and f"release.{question}{key}",
         )  # fmt: skip
-    peaks = {name: max(one.peak + one.workers_peak for one in ours[name, workers]) * MB for name in QUESTIONS}
+    peaks = {name: max(one.peak + one.workers_peak for one in ours[name, workers]) for name in QUESTIONS}
     whose = "the process and its workers together" if workers else "the process"
     _note_memory(results, f"most memory of {whose}, workers={workers}", peaks, key=key and f"release.memory{key}")
 
 
-def _note_memory(results: Results, work: str, peaks: dict[str, float], *, key: str = "") -> None:
-    each = ", ".join(f"{question} {peak:,.0f}" for question, peak in peaks.items())
-    results.note(work, max(peaks.values()), "MB", spread=each, key=key)
+def _note_took(results: Results, work: str, rounds: Sequence[ReleaseDone | FrameDone]) -> None:
+    """The median of the rounds, and what the processors worked meanwhile: who else uses them does not count there."""
+    worked = duration(median(one.worked for one in rounds))
+    among = "1 round" if len(rounds) == 1 else f"{len(rounds)} rounds"
+    results.note(work, median(one.took for one in rounds), "ns", spread=f"{worked} of processors, {among}")
+
+
+def _note_memory(results: Results, work: str, peaks: Mapping[str, int], *, key: str = "") -> None:
+    each = ", ".join(f"{question} {peak * MB:,.0f}" for question, peak in peaks.items())
+    results.note(work, max(peaks.values()) * MB, "MB", spread=each, key=key)
