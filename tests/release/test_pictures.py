@@ -145,6 +145,36 @@ def test_an_exact_count_is_never_thought_to_be_below_the_minimum() -> None:
     assert Off(11).span(-5) == (-16, 6)
 
 
+def test_what_would_not_fit_side_by_side_is_turned_or_left_out() -> None:
+    many = Sets(("a", "b"), tuple(Joint(("a",), 1_000 + number) for number in range(20)), OFF)
+    assert b"rotate(-90)" in render(WORDS, many)[0]
+    assert b"rotate(-90)" not in render(WORDS, SHAPES_DRAWN["sets"])[0]
+    days = tuple(f"2024-06-{day:02}" for day in range(1, 31))
+    dates = set(texts(render(WORDS, Lines(days, (Line("", (20,) * 30),), OFF))[0])) & set(days)
+    assert 4 <= len(dates) <= 7
+
+
+def test_a_long_filter_has_two_lines_and_an_end() -> None:
+    words = " ".join(f"kind-{number}" for number in range(60))
+    below = [text for text in texts(render(WORDS._replace(below=words), SHAPES_DRAWN["bars"])[0]) if "kind-" in text]
+    assert len(below) == 2
+    assert words.startswith(below[0])
+    assert below[1].endswith("…")
+
+
+def test_few_bands_do_not_fill_the_sheet() -> None:
+    """However few are behind them: a band is at most so broad, and of two the larger one is the broader."""
+    assert Flows(("a",), ("b",), (Flow("a", "b", 15),)).height < 1.2
+    assert Flows(("a",), ("b",), tuple(Flow("a", "b", 100) for _ in range(30))).height > 4
+
+
+def test_a_figure_below_zero_stands_clear_of_its_bar() -> None:
+    svg, _ = render(WORDS, Bars((Bar("a", 500), Bar("b", -400)), Off(50)))
+    places = dict(re.findall(r"<!-- (≈ \S+) -->\s+<g [^>]*?translate\((\S+) ", svg.decode()))
+    _, bar = re.findall(r'<path d="([^"]+)"[^>]*style="fill: #0b5c8e', svg.decode())
+    assert float(places["≈ -400"]) > max(float(x) for x in re.findall(r"[ML] (\S+) ", bar))
+
+
 def test_the_largest_sets_and_bands_stand_where_not_all_can() -> None:
     many = tuple(Joint((f"m{number}",), number if number % 2 else None) for number in range(60))
     drawn = Sets(tuple(f"m{number}" for number in range(60)), many).drawn

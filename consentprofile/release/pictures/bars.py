@@ -119,7 +119,7 @@ def _plane(
     shown = [value for value in values if value is not None]
     room = max((sheet.width_of(number(value), NORMAL) for value in shown), default=0.0)
     width = WIDTH - MARGIN - left
-    low = min([0.0, *shown])
+    low = min([0.0, *(off.span(value)[0] for value in shown)])
     scale = (top_of(shown) + off.most - low) / max(width - room - 0.25, 1.0)
     axes = sheet.axes(left, 0, width, height)
     axes.set_xlim(low, low + scale * width)
@@ -145,4 +145,4 @@ def _bar(
         axes.plot([low, end], [middle, middle], color=INK, linewidth=0.9, alpha=0.75)
         for tip in (low, end):
             axes.plot([tip, tip], [middle - 0.04, middle + 0.04], color=INK, linewidth=0.9, alpha=0.75)
-    axes.text(end + 0.08 * scale, middle, number(value), va="center", size=NORMAL if thick > 0.2 else SMALL)
+    axes.text(max(end, 0.0) + 0.08 * scale, middle, number(value), va="center", size=NORMAL if thick > 0.2 else SMALL)

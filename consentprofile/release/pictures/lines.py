@@ -71,10 +71,16 @@ class Lines(NamedTuple):
             _ground(axes, high)
             self._line(axes, line, high)
             last = place == len(self.lines) - 1
-            every = -(-len(self.steps) // TICKS)
+            every = self._every(sheet)
             places = range(0, len(self.steps), every)
             axes.set_xticks(list(places), [short(self.steps[at], 12) for at in places] if last else [""] * len(places))
             axes.tick_params(axis="both", labelsize=SMALL)
+
+    def _every(self, sheet: Sheet) -> int:
+        """At how many steps there is a date, so that dates do not touch."""
+        widest = max(sheet.width_of(short(step, 12), SMALL) for step in self.steps) + 0.15
+        room = int((WIDTH - LEFT - RIGHT) / widest)
+        return -(-len(self.steps) // max(1, min(TICKS, room)))
 
     def _line(self, axes: Axes, line: Line, high: float) -> None:
         runs: list[list[int]] = [[]]

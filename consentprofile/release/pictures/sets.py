@@ -65,7 +65,11 @@ class Sets(NamedTuple):
         left = MARGIN + max(sheet.width_of(short(name)) for name in self.members) + 0.2
         step = min((WIDTH - MARGIN - left) / max(len(drawn), 1), 0.85)
         width = step * len(drawn)
-        high = (top_of([one.value for one in drawn if one.value is not None]) + self.off.most) * 1.12
+        shown = [one.value for one in drawn if one.value is not None]
+        size = 9 if step > 0.55 else SMALL - 1
+        room = max((sheet.width_of(number(value), size) for value in shown), default=0.0)
+        turned = room > step - 0.04  # figures side by side would touch
+        high = (top_of(shown) + self.off.most) * (1 + (room / TALL + 0.04 if turned else 0.12))
         bars = sheet.axes(left, 0, width, TALL)
         dots = sheet.axes(left, TALL + GAP, width, len(self.members) * ROW)
         bars.set_ylim(0, high)
@@ -88,8 +92,9 @@ class Sets(NamedTuple):
                 low, up = self.off.span(one.value)
                 if self.off.most:
                     bars.plot([x, x], [low, up], color=INK, linewidth=0.9, alpha=0.75)
-                size = 9 if step > 0.55 else SMALL - 1
-                bars.text(x, up + high * 0.02, number(one.value), ha="center", va="bottom", size=size)
+                bars.text(
+                    x, up + high * 0.02, number(one.value), ha="center", va="bottom", size=size, rotation=90 * turned
+                )
             rows = [self.members.index(name) for name in one.members]
             for row in range(len(self.members)):
                 dots.plot(x, row + 0.5, marker="o", markersize=7, color=INK if row in rows else RULE)
