@@ -15,7 +15,8 @@ from click.testing import CliRunner
 import consentprofile as cp
 from consentprofile.cli.main import main
 from consentprofile.release.measures.named import MEASURES
-from consentprofile.usecases import release as releasing
+from consentprofile.usecases import released
+from tests.release.sets import as_plain
 from tests.release.test_pictures import hatched, texts
 from tests.release.test_shop import asked, counts
 from tests.test_known_answers import DATA, PRESENT, ROOT, import_shop
@@ -77,8 +78,8 @@ none of these turns on that."""
 
 def behind(store: cp.Store) -> dict[tuple[str, ...], int]:
     """What the last release of the ledger was made of, exactly."""
-    cells = releasing._ledger(store._session)[-1].cells
-    return {cell.key: sum(cell.adds) for cell in cells if cell.count}
+    cells = as_plain(released.settled(store._session, len(store.released())))
+    return {cell.key: sum(cell.amounts) or cell.count for cell in cells if cell.count}
 
 
 @pytest.mark.parametrize("terms", MORE.values(), ids=MORE)
