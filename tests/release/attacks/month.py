@@ -27,10 +27,11 @@ JUNE: Final = range(28, DAYS)
 """The days after which releases are made: 1 to 30 June 2024, the first day of the data being 4 May."""
 
 CHECKOUT: Final = "['add_to_cart', 'cart', 'shipping_details', 'payment_details', 'purchase']"
+WAY: Final = "{ kind = ['product_view', 'add_to_cart', 'cart', 'shipping_details', 'payment_details', 'purchase'] }"
 QUESTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "reach by platform": {"measure": '"reach"', "by": '["platform"]'},
     "funnel": {"measure": '"funnel"', "steps": CHECKOUT, "window": '"1 days"'},
-    "transitions": {"measure": '"transitions"', "of": '"kind"', "cells_per_account": "60"},
+    "transitions": {"measure": '"transitions"', "of": '"kind"', "cells_per_account": "48", "where": WAY},
 }
 WINDOWS: Final[Mapping[str, Callable[[int], int]]] = {
     "the last 7 days": lambda day: day - 6,

@@ -67,7 +67,7 @@ def hold(ledger: Sequence[PlainCell | Kept]) -> int:
 @pytest.mark.parametrize(("window", "cadence"), MONTHS)
 def test_attack_by_a_month_of_releases_finds_no_two_figures_that_few_tell_apart(window: str, cadence: str) -> None:
     """The example shop in June: three questions after each day or week, all in one ledger."""
-    assert hold(of_shop(window, cadence).ledger) > 100
+    assert hold(of_shop(window, cadence).ledger) > 50
 
 
 def test_attack_by_a_month_of_daily_releases_of_a_store() -> None:
