@@ -64,6 +64,8 @@ def rights(store: cp.Store) -> None:
     assert_type(cp.open_certificate("c.json", "key").statement.key_ids, tuple[str, ...])
     assert_type(store.release("s.toml", "out"), cp.Release)
     assert_type(store.plan_release("s.toml"), cp.ReleasePlan)
+    assert_type(store.plan_release("s.toml").noise, cp.PlannedNoise | None)
+    assert_type(store.budget("planning").charges, tuple[cp.BudgetCharge, ...])
     assert_type(store.released(), tuple[cp.Released, ...])
     assert_type(store.figures(1), cp.Figures)
     assert_type(store.approve_release("s.toml", actor="officer:ada", reason="r", digest="00"), cp.ReleaseApproval)

@@ -88,6 +88,7 @@ BEYOND: dict[str, Act] = {
     "Store.plan_release": lambda on: on.store.plan_release(on.folder / "spec.toml"),
     "Store.approve_release": lambda on: on.store.approve_release(on.folder / "spec.toml", actor="officer:ada"),
     "Store.disapprove_release": lambda on: on.store.disapprove_release(0, actor="officer:ada"),
+    "Store.budget": lambda on: on.store.budget("planning"),
     "Store.approvals": lambda on: on.store.approvals(),
     "Store.released": lambda on: on.store.released(),
     "Store.figures": lambda on: on.store.figures(1),

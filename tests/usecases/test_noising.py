@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -284,6 +285,20 @@ def test_an_older_data_file_does_not_give_budget_back(shop: NoisyShop, tmp_path:
     assert [(one.number, one.currency) for one in found.charges] == [(None, None)]
     with pytest.raises(cp.ReleaseRefused, match="enough of it comes back at 2025-04-02"):
         shop.release(shop.spec("epsilon = 0.001"), "again")
+
+
+def test_both_files_of_an_earlier_day_give_budget_back(shop: NoisyShop, tmp_path: Path) -> None:
+    """What works, and is said: nothing on this machine is left to tell. The manifest that is out tells."""
+    shop.store.close()
+    shutil.copytree(shop.path, tmp_path / "yesterday")
+    shop.reopen_after()
+    shop.release(shop.spec("epsilon = 2"))
+    shop.store.close()
+    shutil.rmtree(shop.path)
+    shutil.copytree(tmp_path / "yesterday", shop.path)
+    shop.reopen_after()
+    assert shop.budget().spent == 0
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["protection"]["epsilon"] == 2
 
 
 def write(shop: NoisyShop, *statements: str) -> None:
