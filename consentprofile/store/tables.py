@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from consentprofile import canonical
@@ -85,8 +84,3 @@ class Releases:
         query = "SELECT number, digest, ledger FROM release WHERE number >= ? ORDER BY number LIMIT 1"
         row = self._db.execute(query, (number,)).fetchone()
         return None if row is None else StoredRelease._make(row)
-
-    def all(self) -> Iterator[StoredRelease]:
-        """Every release, in order, one in memory at a time."""
-        query = "SELECT number, digest, ledger FROM release ORDER BY number"
-        return map(StoredRelease._make, self._db.execute(query))

@@ -259,9 +259,12 @@ def _terms(session: Session) -> Iterator[Finding]:
 
 
 def _releases(session: Session) -> list[Finding]:
-    with session.ground.files.reading():
-        found = [(row.number, _fault(session, row)) for row in session.ground.releases.all()]
-    return [Finding(what=what, where=f"release {number}") for number, what in found if what]
+    findings, number = [], 1
+    while (row := released.stored(session, number)) is not None:
+        if what := _fault(session, row):
+            findings.append(Finding(what=what, where=f"release {row.number}"))
+        number = row.number + 1
+    return findings
 
 
 def _fault(session: Session, row: StoredRelease) -> str:

@@ -107,9 +107,10 @@ def plan(
     spec = read_spec(text, name, session.policy)
     if spec.noise is not None:
         return noising.plan(session, spec, spec.noise.loss)
+    known = released.entries(session)
     with session.ground.writing():
         now = session.now()
-        entries = released.entries(session)
+        entries = released.entries(session, known)
         answered = next((entry for entry in entries if entry.spec == spec.canonical), None)
         if answered is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
@@ -127,9 +128,10 @@ def plan(
 
 def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dict[str, bytes], bool] | None:
     """What this specification was answered with, read with a leaf; or None, once the period was found releasable."""
+    known = released.entries(session)
     with session.ground.writing():
         now = session.now()
-        entries = released.entries(session)
+        entries = released.entries(session, known)
         files = ledger.answer(entries, spec)
         if files is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
@@ -165,8 +167,7 @@ def _publish(
 def _try_to_publish(
     session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
 ) -> tuple[int, dict[str, bytes], bool] | None:
-    with session.ground.files.reading():
-        entries = released.entries(session)
+    entries = released.entries(session)
     known, standing = len(entries), census.standing(session)
     earlier = released.earlier(session, entries, spec.purpose)
     protected = protect(standing.counted, spec.rules, earlier, min_accounts=spec.min_accounts)
@@ -174,7 +175,7 @@ def _try_to_publish(
         now = session.now()
         number = session.ground.releases.next_number()
         if number != known + 1:
-            entries = released.entries(session)
+            entries = released.entries(session, entries)
         files = ledger.answer(entries, spec)
         if files is not None:  # another process answered meanwhile; there is one answer
             return next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical), files, True

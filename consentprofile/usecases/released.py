@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from consentprofile.crypto.binding import RecordType
@@ -45,25 +46,39 @@ def released(session: Session) -> tuple[Released, ...]:
     :class:`BeyondCapability`, :class:`CorruptRecord`, :class:`BrokenLog`.
     """
     session.keys.require_officer()
-    with session.ground.writing(), session.ground.files.reading():
-        stored = {row.number: opened(session, row) for row in session.ground.releases.all()}
-        answered = {number: entry for number, entry in stored.items() if entry.files}
+    with session.ground.writing():
+        answered = {number: entry for number, entry in numbered(session).items() if entry.files}
     leaves = {dict(leaf.facts).get(RELEASE): leaf for leaf in mentioning(session, (Operation.RELEASED,))}
     return tuple(_released(number, entry.spec, leaves.get(number)) for number, entry in answered.items())
 
 
-def numbered(session: Session) -> dict[int, Entry]:
+def stored(session: Session, number: int = 1) -> StoredRelease | None:
+    """The first release from this number on, fetched by itself: whoever destroys keys waits for no other."""
+    with session.ground.files.reading():
+        return session.ground.releases.since(number)
+
+
+def numbered(session: Session, known: Mapping[int, Entry] = MappingProxyType({})) -> dict[int, Entry]:
     """What every entry of the ledger says by its number, oldest first, but for those behind it.
 
-    Raises :class:`CorruptRecord`.
+    Entries that are ``known`` and have files are never changed again, and are not opened again. Costs some 0.1 seconds
+    for each other one about a million accounts. Raises :class:`CorruptRecord`.
     """
-    with session.ground.files.reading():
-        return {row.number: opened(session, row).outline for row in session.ground.releases.all()}
+    found = {number: entry for number, entry in known.items() if entry.files}
+    number = 1
+    while True:
+        if number not in found:
+            row = stored(session, number)
+            if row is None:
+                return dict(sorted(found.items()))
+            number = row.number
+            found[number] = opened(session, row).outline
+        number += 1
 
 
-def entries(session: Session) -> list[Entry]:
+def entries(session: Session, known: Sequence[Entry] = ()) -> list[Entry]:
     """The same, where numbers do not matter. Raises :class:`CorruptRecord`."""
-    return list(numbered(session).values())
+    return list(numbered(session, dict(enumerate(known, 1))).values())
 
 
 def earlier(session: Session, known: Sequence[Entry], purpose: str) -> Iterator[Settled]:
@@ -76,8 +91,7 @@ def earlier(session: Session, known: Sequence[Entry], purpose: str) -> Iterator[
 
 def settled(session: Session, number: int) -> Settled:
     """The cells of one release. Raises :class:`CorruptRecord`."""
-    with session.ground.files.reading():
-        row = session.ground.releases.since(number)
+    row = stored(session, number)
     if row is None or row.number != number:
         raise CorruptRecord("the ledger of releases has a gap; run `consentprofile check`")
     return opened(session, row).settled()
@@ -91,8 +105,7 @@ def figures(session: Session, number: int) -> Figures:
     session.keys.require_officer()
     with session.ground.writing():
         now = session.now()
-        with session.ground.files.reading():
-            row = session.ground.releases.since(number) if 0 < number <= LARGEST else None
+        row = stored(session, number) if 0 < number <= LARGEST else None
         entry = None if row is None or row.number != number else opened(session, row)
         if entry is None or not entry.files:
             raise InputError("the ledger has no release of this number; `consentprofile release list` shows them all")
@@ -103,8 +116,12 @@ def figures(session: Session, number: int) -> Figures:
 
 
 def opened(session: Session, row: StoredRelease) -> Entry:
-    """The ledger entry of a stored release. Raises :class:`CorruptRecord`."""
-    return ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
+    """The ledger entry of a stored release. Raises :class:`CorruptRecord`, :class:`KeysRotated`."""
+    try:
+        return ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
+    except CorruptRecord:
+        with session.ground.writing():  # which tells of other keys, under which it may lie by now
+            raise
 
 
 def _released(number: int, spec: bytes, leaf: Leaf | None) -> Released:

@@ -14,6 +14,9 @@ from consentprofile import canonical
 from consentprofile.crypto.binding import RecordType
 from consentprofile.release import ledger
 from consentprofile.release.pictures import canvas
+from consentprofile.store.ports import StoredRelease
+from consentprofile.usecases import released
+from consentprofile.usecases.session import Session
 from tests.release.plain import split
 from tests.release.test_pictures import texts
 from tests.usecases.scene import Scene
@@ -110,7 +113,8 @@ def test_they_are_the_same_after_everybody_has_left(scene: Scene, spec: Path) ->
 def test_the_ledger_does_not_keep_them(scene: Scene, spec: Path) -> None:
     scene.store.release(spec, scene.folder / "out", also=("parquet", "pictures"))
     session = scene.store._session
-    (row,) = session.ground.releases.all()
+    row = session.ground.releases.since(1)
+    assert row is not None
     entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
     assert set(entry.published) == {"data.csv", "data.json", "manifest.json"}
 
@@ -131,7 +135,8 @@ def test_no_account_no_pseudonym_and_no_path_is_in_any_file(scene: Scene, spec: 
     """The canary: what stands in the store about people stands in none of the files, nor in what they unfold to."""
     release = scene.store.release(spec, scene.folder / "acct-folder", also=("parquet", "pictures"))
     session = scene.store._session
-    (row,) = session.ground.releases.all()
+    row = session.ground.releases.since(1)
+    assert row is not None
     entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
     settled = entry.settled()
     members = split(settled.joined)
@@ -152,7 +157,8 @@ def test_check_reads_everybody_behind_a_release(scene: Scene, spec: Path) -> Non
     scene.store.release(spec, scene.folder / "out")
     assert scene.store.check().is_clean
     session = scene.store._session
-    (row,) = session.ground.releases.all()
+    row = session.ground.releases.since(1)
+    assert row is not None
     entry = ledger.unpack(session.keys.open_record(RecordType.LEDGER, row.number, row.ledger))
     settled = entry.settled()
     fewer = msgspec.structs.replace(settled, cells=settled.cells[:1])
@@ -181,3 +187,33 @@ def test_a_release_that_the_ledger_cannot_keep_is_refused_before_anything_is_wri
         scene.store.release(spec, scene.folder / "out")
     assert not (scene.folder / "out").exists()
     assert (scene.store.released(), len(scene.leaves())) == ((), before)
+
+
+def test_whoever_holds_keys_of_before_is_told_so_and_not_of_a_broken_ledger(scene: Scene, spec: Path) -> None:
+    scene.store.release(spec, scene.folder / "out")
+    with cp.Store.open(scene.folder / "store", key=scene.key, clock=scene.clock) as other:
+        other.rotate_keys(cp.KeyFile(scene.folder / "new"))
+    with pytest.raises(cp.KeysRotated):
+        scene.store.release(spec, scene.folder / "again")
+    with pytest.raises(cp.KeysRotated):
+        scene.store.plan_release(spec)
+
+
+def test_an_entry_is_opened_once_before_the_lock_and_only_new_ones_under_it(scene: Scene, spec: Path) -> None:
+    scene.store.release(spec, scene.folder / "out")
+    session = scene.store._session
+    first = released.entries(session)
+    other = scene.folder / "other.toml"
+    other.write_text(spec.read_text().replace('by = ["platform"]', 'by = ["kind"]'))
+    scene.store.release(other, scene.folder / "other")
+    with pytest.MonkeyPatch.context() as patch:
+        seen: list[int] = []
+        opened = released.opened
+
+        def opening(of: Session, row: StoredRelease) -> ledger.Entry:
+            seen.append(row.number)
+            return opened(of, row)
+
+        patch.setattr(released, "opened", opening)
+        assert released.entries(session, first) == [*first, *released.entries(session)[1:]]
+    assert seen == [2, 1, 2]
