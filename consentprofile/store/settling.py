@@ -92,7 +92,7 @@ def _take_place(directory: Path, observe: Observe) -> None:
     observe("data in place")
     if _is_to_come(whole / KEYS, directory / KEYS):
         (directory / (KEYS + "-journal")).unlink(missing_ok=True)
-        _overwrite(directory / KEYS)
+        overwrite(directory / KEYS)
         observe("old keyring overwritten")
         os.replace(whole / KEYS, directory / KEYS)
         sync(directory)
@@ -119,12 +119,12 @@ def _add_to_journal(directory: Path, lines: Path) -> None:
 
 def _clear(part: Path) -> None:
     for name in (KEYS, KEYS + "-journal"):
-        _overwrite(part / name)
+        overwrite(part / name)
     shutil.rmtree(part)
     sync(part.parent)
 
 
-def _overwrite(path: Path) -> None:
+def overwrite(path: Path) -> None:
     """Overwrite a file that is about to go, in place. (What disks remember is in the threat model.)"""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

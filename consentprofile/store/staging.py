@@ -17,7 +17,7 @@ from consentprofile.store.files import connect, require_format
 from consentprofile.store.locks import ALIVE, FileLock
 from consentprofile.store.names import DATA, KEYS, PART
 from consentprofile.store.pending import POLICY, Work
-from consentprofile.store.settling import Observe, commit, is_unsettled, nobody_watches, settle
+from consentprofile.store.settling import Observe, commit, is_unsettled, nobody_watches, overwrite, settle
 
 # What has happened since the copy was made is not undone with it: the log and its heads, who did what, what was
 # released. Of evidence, ids and trails both are kept, for each row authenticates itself.
@@ -107,14 +107,18 @@ class Staging:
     def take(self, name: str, source: Path | None) -> None:
         """Copy the live rows of a backup, or of the store's own file, to here, under ``name``.
 
-        Raises :class:`UnreadableInput` for what is not one, :class:`CorruptRecord` for one that is damaged.
+        What was taken before goes, a keyring overwritten first. Raises :class:`UnreadableInput` for what is not one,
+        :class:`CorruptRecord` for one that is damaged.
         """
         target = self.path / name
         found = self._directory / name if source is None else source
         if not found.is_file():
             raise UnreadableInput(f"there is no file to restore {name} from")
         try:
-            target.unlink(missing_ok=True)
+            if name == KEYS:
+                overwrite(target)
+            for ending in ("", "-wal", "-shm", "-journal"):
+                (self.path / (name + ending)).unlink(missing_ok=True)
             os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise StoreFault(f"there is no place to restore in: {error.strerror}") from None

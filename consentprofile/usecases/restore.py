@@ -180,7 +180,6 @@ def restore(
         say("copies")
         if sources.keyring is not None:
             _require_newer(path / KEYS, sources.keyring)
-        staging.take(KEYS, sources.keyring)
         found = _with_log(place, sources, say)
         opened = found.opened
         try:
@@ -257,9 +256,14 @@ class _Found:
 
 
 def _with_log(place: _Place, sources: Sources, say: Callable[[str], None]) -> _Found:
-    """Take the data, with the store's own log where that holds, else with the backup's."""
+    """Take both files, with the store's own log where that holds, else with the backup's.
+
+    The keyring is taken anew with the data: to look at the log, the store is opened, and that finishes what is noted as
+    pending in the one on the other.
+    """
     texts = {policy.digest: policy.text for policy in sources.policies}
     for keep in (True, False):
+        place.staging.take(KEYS, sources.keyring)
         place.staging.take(DATA, sources.data)
         kept = keep and (sources.data is None or place.staging.keep_record())
         missing, later = place.staging.give_policies(texts)

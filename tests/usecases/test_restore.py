@@ -294,6 +294,37 @@ def test_a_log_in_place_that_was_cut_is_not_kept(ruin: Ruin) -> None:
     ruin.sound()
 
 
+def test_a_consent_that_a_crash_cut_short_is_finished_on_the_data_whose_log_is_taken(ruin: Ruin) -> None:
+    """Three faults at once: killed between the files, data.db damaged so that it opens no more, its log edited.
+
+    What the keyring has noted was finished on the store's own log, which then does not hold, and must not be lost with
+    it.
+    """
+    late = "acct-late"
+
+    class Ended(BaseException):
+        """The process ended here."""
+
+    def end(step: str) -> None:
+        raise Ended
+
+    ruin.open()
+    ruin.store._session.ground.pending._observe = end
+    with pytest.raises(Ended):
+        ruin.give("support", account=late)
+    shutil.copytree(ruin.path, ruin.folder / "left")
+    ruin.store._session.ground.pending._observe = lambda _: None
+    ruin.store.close()
+    ruin.path = ruin.folder / "left"
+    edit(ruin.path, "data.db", "UPDATE leaf SET hash = zeroblob(32) WHERE sequence = 3")
+    edit(ruin.path, "data.db", "DROP TABLE operation")
+    assert ruin.restore(data=ruin.data).log == "lineage"
+    assert ruin.store.access(late).account == late
+    assert [entry.act for entry in ruin.state("support", late).history] == ["give"]
+    assert len([leaf for leaf in ruin.leaves() if leaf.operation == "consent-given"]) == 7
+    ruin.sound()
+
+
 # ---- yesterday's keyring ------------------------------------------------------------------------------
 
 
