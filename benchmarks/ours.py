@@ -47,9 +47,14 @@ class Ours:
         """What another process is told."""
         return Place(os.fspath(self.path.absolute()), os.fspath(self._key.absolute()), self._now)
 
-    def create(self, consented: datetime, accounts: Iterable[str], *, purposes: int = 1) -> int:
-        """Make the store, with the consents of ``accounts`` given at ``consented``; the nanoseconds that took."""
-        policy = read_policy(workload.policy(purposes), "policy.toml")
+    def create(
+        self, consented: datetime, accounts: Iterable[str], *, purposes: int = 1, declared: str | None = None
+    ) -> int:
+        """Make the store, with the consents of ``accounts`` given at ``consented``; the nanoseconds that took.
+
+        Its policy is the usual one, or what is ``declared``.
+        """
+        policy = read_policy(workload.policy(purposes) if declared is None else declared, "policy.toml")
         with Store.create(self.path, policy=policy, key=KeyFile(self._key), clock=lambda: consented) as store:
             start = time.perf_counter_ns()
             store.give_consents(workload.consent_of(account, purposes) for account in accounts)

@@ -10,7 +10,7 @@ from benchmarks.peers import BY_INDEX, COMMON, EVERY, FERNET, INDEX, PLAIN, TUNE
 
 DEFAULT_PARTS: Final = (
     "load", "fewer", "shapes", "single", "reads", "acts", "import", "upkeep", "rotation", "restore", "recovery",
-    "releases", "processes", "threads", "start", "log",
+    "releases", "privacy", "processes", "threads", "start", "log",
 )  # fmt: skip
 LARGE_PARTS: Final = ("load", "long")
 
@@ -56,6 +56,16 @@ class Releases(msgspec.Struct, frozen=True, kw_only=True):
     """What goals call it."""
 
 
+class Private(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the store from which differential privacy finds pages: more than 1,024, or they would be listed."""
+
+    accounts: int
+    events: int
+    pages: int
+    key: str = ""
+    """What goals call it."""
+
+
 class Size(msgspec.Struct, frozen=True, kw_only=True):
     """One named size."""
 
@@ -96,6 +106,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     restored: int = 1_000
     """Events in the store that is restored."""
     releases: Releases = Releases(accounts=300, events=3_000)
+    private: Private = Private(accounts=300, events=3_000, pages=1_100)
     writers: tuple[int, ...] = (1, 2, 4)
     """Processes that write at once."""
     writer_events: int = 400
@@ -146,8 +157,9 @@ DEFAULT: Final = Size(
     filled=1_000_000, singles=2_000, acts=200, erasures=20, erased_events=1_000, small_accounts=1_000, readers=100,
     read_events=(10, 100, 1_000), cold=10, shape_events=200_000, shape_accounts=100_000, sessions=None,
     compacted=1_000_000, retention_accounts=100_000, retention_events=10, rotated=100_000, restored=1_000_000,
-    releases=Releases(accounts=100_000, events=1_000_000), writer_events=100_000, writer_singles=3_000,
-    thread_events=100, starts=15, log_lengths=(10_000, 100_000, 1_000_000),
+    releases=Releases(accounts=100_000, events=1_000_000),
+    private=Private(accounts=100_000, events=1_000_000, pages=2_000, key="1m"),
+    writer_events=100_000, writer_singles=3_000, thread_events=100, starts=15, log_lengths=(10_000, 100_000, 1_000_000),
 )  # fmt: skip
 """Ten thousand and a million events."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from benchmarks import in_pandas, in_polars, questions, releasing, results, workload
+from benchmarks import in_pandas, in_polars, privacy, questions, releasing, results, workload
 from benchmarks.ours import Ours
 from consentprofile import Figures
 from consentprofile.release.spec_file import read_spec
@@ -128,3 +129,42 @@ def test_a_data_frame_that_is_not_installed_is_not_measured_and_the_page_says_so
     found = results.Results()
     assert list(releasing.available(found)) == [releasing.POLARS, releasing.ONE_THREAD]
     assert found.notes == ["**Not measured** beside pandas: pandas is not installed here."]
+
+
+# ---- differential privacy ------------------------------------------------------------------------
+
+
+def test_a_peer_finds_pages_of_many_accounts_and_counts_each_account_on_as_many_as_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    rows = [(workload.account(who), privacy.page(name), 0) for who in range(2_000) for name in range(8)]
+    reached = privacy.write(iter([*rows, ("alone", privacy.page(8), 0)]), path)
+    assert reached == {privacy.page(name): 2_000 for name in range(8)} | {privacy.page(8): 1}
+    done = privacy.ask(sys.executable, "opendp", path)
+    assert set(done.found) == {privacy.page(name) for name in range(8)}
+    assert abs(sum(done.found.values()) - 2_000 * privacy.BOUND) < 8 * privacy.FAR
+    assert all(abs(count - 1_000) < 200 for count in done.found.values()), "which pages count is not left to chance"
+    privacy.check(done, reached)
+
+
+@pytest.mark.parametrize("found", [{"page-00001": 131.0}, {"page-00009": 81.0}])
+def test_figures_that_no_noise_explains_are_not_told(found: dict[str, float]) -> None:
+    with pytest.raises(RuntimeError, match="1 of 1 pages"):
+        privacy.check(privacy.Done(1.0, 1, found), {"page-00001": 50})
+
+
+def test_libraries_of_differential_privacy_are_told_with_their_versions_and_those_that_are_missing_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = privacy._script
+
+    def without_smartnoise(python: str, peer: object) -> str:
+        return '{"smartnoise-sql": null}' if peer == "smartnoise" else here(python, peer)
+
+    monkeypatch.delenv(privacy.ELSEWHERE, raising=False)
+    monkeypatch.setattr(privacy, "_script", without_smartnoise)
+    found = results.Results()
+    there = dict(privacy.installed(found))
+    assert there["opendp"] == sys.executable
+    assert "smartnoise" not in there
+    assert any(note.startswith("OpenDP over Polars, bounded by hand: opendp 0.16") for note in found.notes)
+    assert "**Not measured** beside SmartNoise SQL: it is not installed here." in found.notes

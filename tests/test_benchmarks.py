@@ -78,7 +78,8 @@ def test_the_goals_of_large_loads_are_asked_of_loads_that_exist() -> None:
     long = [size.long for size in sizes.SIZES.values() if size.long]
     have = {f"{load.key}/{workers}" for load in loads for workers in load.workers}
     have |= {f"{load.key}/{workers}" for load in long for workers in load.workers}
-    have |= {f"{size.releases.key}/{who}" for size in sizes.SIZES.values() for who in (releasing.ALL, 0)}
+    asked = {one.key for size in sizes.SIZES.values() for one in (size.releases, size.private)}
+    have |= {f"{key}/{who}" for key in asked for who in (releasing.ALL, 0)}
     assert {goal.key.rpartition(".")[2] for goal in goals.goals() if "m/" in goal.key} <= have
 
 
@@ -255,6 +256,14 @@ def test_each_hold_of_the_writer_lock_is_noted_with_the_commits_and_syncs_in_it(
 def test_a_goal_says_how_far_a_value_goes(more: bool, value: float, reached: str) -> None:
     must, aim = (30.0, 60.0) if more else (100.0, 20.0)
     assert goals.Goal("work", "key", must, aim, "times", more).reached(value) == reached
+
+
+def test_a_goal_may_have_nothing_to_reach_or_nothing_to_aim_at() -> None:
+    aim = goals.Goal("work", "key", None, 1, "times")
+    must = goals.Goal("work", "key", 10, None, "times", more=True)
+    assert [aim.reached(value) for value in (0.9, 1.1)] == ["aim", "**no**"]
+    assert [must.reached(value) for value in (10.0, 9.9)] == ["must", "**no**"]
+    assert [aim.bound(aim.must), must.bound(must.must), must.bound(must.aim)] == ["", "at least 10 times", ""]
 
 
 def test_a_goal_that_was_not_measured_says_so_and_one_that_was_names_its_run() -> None:
