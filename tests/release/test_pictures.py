@@ -66,6 +66,19 @@ HIDDEN: Final[dict[str, Shape]] = {
 }
 
 
+BELOW_ZERO: Final[dict[str, Shape]] = {
+    "bars": Bars((Bar("a", -7), Bar("b", 0)), OFF),
+    "groups of bars": Groups(PLATFORMS, (("login", (-7, 0, None)),), OFF),
+    "a line": Lines(MONTHS, (Line("", (-7, 0, None, 3)),), OFF),
+    "a grid": Grid("kind", PLATFORMS, (Row("login", (-7, 0, None)),)),
+    "sets": Sets(PLATFORMS, tuple(map(Joint, PAIRS, (-7, 0, 7, None, -7, 0, 0))), OFF),
+    "flows": Flows(("a", "b"), ("b",), (Flow("a", "b", -7), Flow("b", "b", 7), Flow("a", "b", 0))),
+    "flows, none above zero": Flows(("a",), ("b",), (Flow("a", "b", -7), Flow("a", "b", 0))),
+    "a funnel": Funnel((Bar("view", -7), Bar("cart", -9), Bar("purchase", 0)), OFF),
+}
+"""What noise can make of small figures."""
+
+
 def texts(svg: bytes) -> list[str]:
     """Every text of a picture: Matplotlib writes it into a comment beside its outlines."""
     return [html.unescape(found.strip()) for found in re.findall(r"<!--(.*?)-->", svg.decode(), flags=re.DOTALL)]
@@ -105,6 +118,13 @@ def test_where_nothing_may_be_shown_there_are_marks_and_no_figures(shape: Shape)
     svg, _ = render(WORDS, shape)
     assert hatched(svg) > 0
     assert [text for text in texts(svg) if "≈" in text and text != "≈ rounded to 5"] == []
+
+
+@pytest.mark.parametrize("shape", BELOW_ZERO.values(), ids=BELOW_ZERO)
+def test_figures_below_zero_are_drawn_as_what_they_are(shape: Shape) -> None:
+    svg, png = render(WORDS, shape)
+    assert chunks(png)[-1] == b"IEND"
+    assert not [text for text in texts(svg) if "%" in text or "nan" in text or "inf" in text]
 
 
 MARKS: Final = {"bars": 1, "a total": 0, "bars of means": 1, "groups of bars": 3, "a line": 1, "lines": 3, "a grid": 2,
@@ -408,6 +428,14 @@ def test_journeys_have_shapes_of_their_own(changes: dict[str, object], shape: Sh
     asked = msgspec.structs.replace(figures(2), **changes)
     assert chosen(asked).shape == shape
     assert words(asked).title in texts(picture(asked)[0])
+
+
+def test_shares_of_a_cohort_that_noise_made_none_are_not_shown() -> None:
+    changes, _ = JOURNEYS["retention, on"]
+    rows = (("d1", "0", -3), ("d1", "1", 30), ("d2", "0", 20))
+    shape = chosen(msgspec.structs.replace(figures(2), **changes | {"rows": rows})).shape
+    assert isinstance(shape, Grid)
+    assert [row.values for row in shape.rows] == [(None, None), (1.0,)]
 
 
 def test_transitions_without_any_figure_still_show_where_there_is_none() -> None:

@@ -64,8 +64,8 @@ class Flows(NamedTuple):
 
     @property
     def drawn(self) -> tuple[Flow, ...]:
-        """The bands that have a figure, at most 30, in the order of their sources and targets."""
-        known = [flow for flow in self.flows if flow.value]
+        """The bands that have a figure above zero, at most 30, in the order of their sources and targets."""
+        known = [flow for flow in self.flows if flow.value is not None and flow.value > 0]
         kept = sorted(known, key=lambda flow: -(flow.value or 0))[:MOST]
         return tuple(flow for flow in known if flow in kept)
 

@@ -58,9 +58,9 @@ def retention(asked: Asked) -> Chosen:
 
 
 def _shares(values: list[Figure]) -> tuple[float | None, ...]:
-    """Parts of the first; none where that is not known."""
+    """Parts of the first; none where that is not known, or noise made it none."""
     first = values[0]
-    return tuple(None if value is None or not first else value / first for value in values)
+    return tuple(None if value is None or first is None or first <= 0 else value / first for value in values)
 
 
 def _marks(hidden: list[bool]) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def _wait(name: str) -> str:
 def transitions(asked: Asked) -> Chosen:
     """The broadest bands, between those that they lead from and to, in the order of the rows."""
     cells = asked.cells
-    known = [key for key, value in cells.items() if value]
+    known = [key for key, value in cells.items() if value is not None and value > 0]
     broad = set(sorted(known, key=lambda key: cells[key] or 0, reverse=True)[:MOST])
     sources = _ends(cells, broad, 0)
     targets = _ends(cells, broad, 1)

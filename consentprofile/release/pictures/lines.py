@@ -61,13 +61,14 @@ class Lines(NamedTuple):
         """A line is broken where there is no figure, and the mark stands on the ground."""
         shown = [value for line in self.lines for value in line.values if value is not None]
         high = (top_of(shown) + self.off.most) * 1.12
+        low = min([0.0, *(self.off.span(value)[0] for value in shown)])
         for place, line in enumerate(self.lines):
             top = GAP / 2 + place * (self._panel + GAP)
             axes = sheet.axes(LEFT, top, WIDTH - LEFT - RIGHT, self._panel)
             if line.label:
                 sheet.text(LEFT, top - 0.1, short(line.label, 60), weight="bold", size=9)
             axes.set_xlim(-0.6, len(self.steps) - 0.4)
-            axes.set_ylim(min([0.0, *shown]), high)
+            axes.set_ylim(low, high)
             _ground(axes, high)
             self._line(axes, line, high)
             last = place == len(self.lines) - 1

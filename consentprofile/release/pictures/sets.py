@@ -93,7 +93,13 @@ class Sets(NamedTuple):
                 if self.off.most:
                     bars.plot([x, x], [low, up], color=INK, linewidth=0.9, alpha=0.75)
                 bars.text(
-                    x, up + high * 0.02, number(one.value), ha="center", va="bottom", size=size, rotation=90 * turned
+                    x,
+                    max(up, 0) + high * 0.02,
+                    number(one.value),
+                    ha="center",
+                    va="bottom",
+                    size=size,
+                    rotation=90 * turned,
                 )
             rows = [self.members.index(name) for name in one.members]
             for row in range(len(self.members)):

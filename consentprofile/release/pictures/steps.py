@@ -68,10 +68,10 @@ class Funnel(NamedTuple):
             low, up = self.off.span(step.value)
             if self.off.most:
                 axes.plot([low, up], [middle, middle], color=INK, linewidth=0.9, alpha=0.75)
-            share = f"  {step.value / first:.0%} of step 1" if place and first else ""
+            share = f"  {step.value / first:.0%} of step 1" if place and first and first > 0 else ""
             figure = number(step.value) + " or more" * any(self.hidden[place:])
-            axes.text(up + 0.08 * scale, middle, figure + share, va="center")
+            axes.text(max(up, 0) + 0.08 * scale, middle, figure + share, va="center")
             before = self.steps[place - 1].value if place and whole else None
-            if before:
+            if before and before > 0:
                 text = f"↓ {step.value / before:.0%} go on"
                 axes.text(0.06 * scale, middle - (THICK + BETWEEN) / 2, text, size=SMALL, color=FAINT, va="center")

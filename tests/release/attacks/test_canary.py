@@ -86,14 +86,26 @@ def unfolded(name: str, data: bytes) -> bytes:
     return "\n".join(texts(data)).encode() if name.endswith(".svg") else b""
 
 
+PROTECTIONS: Final[dict[str, dict[str, str]]] = {
+    "threshold": {"from_": "2024-01-01", "until": "2024-01-29"},
+    "dp": {"from_": "2024-01-01", "until": "2024-02-05", "protection": "{ kind = 'dp', epsilon = 0.5 }"},
+}
+"""How and over which period: one question is answered once for each."""
+
+
+@pytest.mark.parametrize("protection", PROTECTIONS.values(), ids=PROTECTIONS)
 @pytest.mark.parametrize("asked", RARE.values(), ids=RARE)
 def test_nothing_planted_is_in_what_a_release_hands_out(
-    planted: World, asked: dict[str, str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    planted: World,
+    asked: dict[str, str],
+    protection: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     number = len(planted.store.released()) + 1
     spec, out = planted.folder / f"spec-{number}.toml", planted.folder / f"release-{number}"
-    spec.write_text(spec_text(**{"from_": "2024-01-01", "until": "2024-01-29", **asked}), "utf-8")
+    spec.write_text(spec_text(**{**protection, **asked}), "utf-8")
     plan = planted.store.plan_release(spec)
     release = planted.store.release(spec, out, also=("parquet", "pictures"))
     names = pseudonyms(planted)

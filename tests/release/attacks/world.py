@@ -120,7 +120,7 @@ class World:
 def world(*, cadence: int = 7) -> Iterator[World]:
     """A new store, gone afterwards."""
     with scratch() as folder:
-        text = POLICY_TEXT.replace('cadence = "7 days"', f'cadence = "{cadence} days"')
+        text = POLICY_TEXT.replace('cadence = "7 days"', f'epsilon_per_year = 100, cadence = "{cadence} days"')
         made = World(folder, text + '\n[suppression]\ndeceased = ["*"]\n')
         try:
             yield made
