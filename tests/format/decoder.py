@@ -485,7 +485,7 @@ class Decoder:
         raise AssertionError("opens under no key")
 
     def ledger(self) -> list[list[Any]]:
-        """The entry of every release, its digests compared, its cells read."""
+        """The entry of every release that was drawn, its digests compared; its cells read, or what it cost as it is."""
         found = []
         for number, digest, sealed in self.data.execute("SELECT number, digest, ledger FROM release ORDER BY number"):
             opened = self.tried(
@@ -498,7 +498,7 @@ class Decoder:
             asked = {name: terms[name] for name in terms.keys() - {"from", "until", "protection", "cuts"}}
             assert (canonical_json(terms), hashlib.sha256(spec).digest()) == (spec, digest)
             assert hashlib.sha256(canonical_json(asked)).digest() == series
-            found.append([form, terms, series, *middle, read_cells(form, cells), dict(files)])
+            found.append([form, terms, series, *middle, cells if form == 4 else read_cells(form, cells), dict(files)])
         return found
 
     def leaves(self) -> list[list[Any]]:

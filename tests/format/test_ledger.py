@@ -31,11 +31,16 @@ zone = "UTC"
 [protection]
 kind = "threshold"
 """
+NOISY: Final = (
+    SPEC.format(measure='"overlap"\nof = "platform"')
+    .replace('by = ["platform"]\n', "")
+    .replace('kind = "threshold"', 'kind = "dp"\nepsilon = 0.5')
+)
 MEASURES: Final = {"reach": '"reach"', "counts": '"counts"\nlimit = 5'}
 
 
 class Made:
-    """A store with two releases, closed, and a decoder on it."""
+    """A store with three releases, the last of them noisy, closed, and a decoder on it."""
 
     def __init__(self, folder: Path) -> None:
         now = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -50,6 +55,8 @@ class Made:
             for name, measure in MEASURES.items():
                 (folder / f"{name}.toml").write_text(SPEC.format(measure=measure))
                 store.release(folder / f"{name}.toml", folder / name)
+            (folder / "noisy.toml").write_text(NOISY)
+            store.release(folder / "noisy.toml", folder / "noisy")
             self.kept = [
                 as_plain(settled)
                 for settled in released.earlier(store._session, released.entries(store._session), "analytics")
@@ -94,7 +101,7 @@ def said(cells: tuple[PlainCell, ...]) -> dict[tuple[str, ...], tuple[object, ..
 
 def test_members_and_what_they_add_are_decoded(made: Made) -> None:
     numbers = members(made)
-    reach, counts = made.decoder.ledger()
+    reach, counts, _ = made.decoder.ledger()
     assert [reach[0], counts[0]] == [3, 3]
     added, value, *terms = reach[7]["desktop",]
     assert {numbers[name] for name in added} == set(range(14))
@@ -108,14 +115,25 @@ def test_members_and_what_they_add_are_decoded(made: Made) -> None:
 
 
 def test_what_is_decoded_is_what_the_package_reads(made: Made) -> None:
-    for entry, kept in zip(made.decoder.ledger(), made.kept, strict=True):
+    for entry, kept in zip(made.decoder.ledger()[:2], made.kept[:2], strict=True):
         assert entry[7] == said(kept)
 
 
 def test_what_is_decoded_is_what_was_handed_out(made: Made) -> None:
-    for (_, terms, *_, files), name in zip(made.decoder.ledger(), MEASURES, strict=True):
+    for (_, terms, *_, files), name in zip(made.decoder.ledger()[:2], MEASURES, strict=True):
         assert terms["measure"] == name
         assert files == {path.name: path.read_bytes() for path in (made.folder / name).iterdir()}
+
+
+def test_what_a_noisy_release_cost_is_decoded_and_nobody_is_behind_it(made: Made) -> None:
+    form, terms, *_, charged, files = made.decoder.ledger()[2]
+    assert (form, terms["protection"]["kind"], terms["protection"]["epsilon"]) == (4, "dp", 0.5)
+    assert charged == [second(datetime(2024, 4, 2, tzinfo=UTC)), ["epsilon", 5 * 10**11, 0]]
+    assert files == {path.name: path.read_bytes() for path in (made.folder / "noisy").iterdir()}
+
+
+def second(at: datetime) -> int:
+    return int(at.timestamp())
 
 
 def test_the_release_of_an_earlier_version_is_decoded_too(tmp_path: Path) -> None:
