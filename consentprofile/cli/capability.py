@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-import consentprofile as cp
 from consentprofile.cli.context import Command, Context, pass_context, store_options
 
 
@@ -35,7 +34,7 @@ def capability_command(
     rotated.
     """
     with context.open() as store:
-        sealing = cp.Passphrase(context.out.passphrase(new=True)) if passphrase else None
+        sealing = context.passphrase(new=True) if passphrase else None
         issued = store.issue_capability(out, purposes, role, passphrase=sealing, actor=actor)
     context.out.document({"file": str(out), "capability": issued})
     context.out.line(f"The capability is in {out}: it opens {', '.join(issued.purposes)} for the role {issued.role}.")

@@ -75,15 +75,18 @@ class Context:
         if self.key_env is not None:
             return cp.EnvKey(self.key_env)
         if self.ask_passphrase:
-            return cp.Passphrase(cache(lambda: self.out.passphrase(new=new)))
+            return self.passphrase(new=new)
         capability = self.capability or found.get(CAPABILITY_VARIABLE)
         if capability:
-            asked = cp.Passphrase(cache(lambda: self.out.passphrase(new=False)))  # only where the file is sealed by one
-            return cp.Capability(capability, passphrase=asked)
+            return cp.Capability(capability, passphrase=self.passphrase(new=False))  # where the file is sealed by one
         path = self.key_file or found.get(KEY_FILE_VARIABLE)
         if not path:
             raise Misuse(f"say where the key is: {KEY_CHOICES}")
         return cp.KeyFile(path)
+
+    def passphrase(self, *, new: bool) -> cp.Passphrase:
+        """A passphrase that is asked for once, and not before it is needed: what is refused is refused first."""
+        return cp.Passphrase(cache(lambda: self.out.passphrase(new=new)))
 
     def clock(self) -> datetime:
         """The present, or what ``--as-of`` takes for it."""

@@ -22,8 +22,7 @@ def recovery_command(context: Context, out: Path) -> None:
     """
     require_free(out, "the file for the recovery copy")
     with context.open() as store:
-        passphrase = cp.Passphrase(context.out.passphrase(new=True))
-        store.write_recovery_copy(out, key=context.key(), passphrase=passphrase)
+        store.write_recovery_copy(out, key=context.key(), passphrase=context.passphrase(new=True))
     context.out.document({"file": str(out)})
     context.out.line(f"The recovery copy is in {out}. `consentprofile keys recover` makes the key file again from it.")
     context.out.warn(
@@ -47,8 +46,7 @@ def recovery_command(context: Context, out: Path) -> None:
 def recover_command(context: Context, file: Path, target: Path) -> None:
     """Make a key file again from the recovery copy in FILE, with its passphrase. It needs no store."""
     require_free(target, "the key file")
-    passphrase = cp.Passphrase(context.out.passphrase(new=False))
-    found = cp.recover_key(file, target, passphrase=passphrase)
+    found = cp.recover_key(file, target, passphrase=context.passphrase(new=False))
     context.out.document({"file": str(target), "recovered": found})
     context.out.line(f"The key is in {target} again: of the store {found.store}, epoch {found.epoch}.")
     context.out.line("Where the key came from an environment variable, its line is what the variable held.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import click
 
 import consentprofile as cp
 from consentprofile.cli.context import Command, Context, pass_context, store_options
-from consentprofile.cli.output import Misuse, Output, count
+from consentprofile.cli.output import Misuse, count
 
 NEW_KEY_CHOICES = "--new-key-file FILE, --new-key-env VARIABLE or --new-passphrase"
 
@@ -48,7 +47,7 @@ def rotate_command(
     finished with --resume.
     """
     out = context.out
-    new = _new_key(out, new_key_file, new_key_env, new_passphrase)
+    new = _new_key(context, new_key_file, new_key_env, new_passphrase)
     if (new is None) is not resume:
         raise Misuse(f"name one new key, {NEW_KEY_CHOICES}; or --resume, which takes none")
     with out.progress("Wrapping keys anew") as tell:
@@ -76,7 +75,7 @@ def rotate_command(
     )
 
 
-def _new_key(out: Output, file: Path | None, variable: str | None, ask: bool) -> cp.KeyProvider | None:
+def _new_key(context: Context, file: Path | None, variable: str | None, ask: bool) -> cp.KeyProvider | None:
     """The provider of the new key, where one is named. Raises :class:`Misuse` for several."""
     named: list[cp.KeyProvider] = []
     if file is not None:
@@ -84,7 +83,7 @@ def _new_key(out: Output, file: Path | None, variable: str | None, ask: bool) ->
     if variable is not None:
         named.append(cp.EnvKey(variable))
     if ask:
-        named.append(cp.Passphrase(cache(lambda: out.passphrase(new=True))))
+        named.append(context.passphrase(new=True))
     if len(named) > 1:
         raise Misuse(f"name one new key, not several: {NEW_KEY_CHOICES}")
     return named[0] if named else None

@@ -118,6 +118,28 @@ def test_a_recovery_copy_makes_the_key_file_again(shop: Shop) -> None:
     assert CliRunner().invoke(main, recover, input=f"{secret}\n").exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("keys", "recovery", "--out", "more"), 7),
+        (("keys", "capability", "--purpose", "support", "--role", "app", "--out", "more", "--passphrase"), 7),
+        (("keys", "rotate", "--new-passphrase"), 7),
+        (("keys", "recover", "support.cap", "--key-file", "more"), 5),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else None,
+)
+@pytest.mark.usefixtures("terminal")
+def test_what_is_refused_is_refused_before_a_new_passphrase_is_asked_for(
+    shop: Shop, command: tuple[str, ...], code: int
+) -> None:
+    shop.done("keys", "capability", "--purpose", "support", "--role", "support-agent", "--out", "support.cap")
+    common = () if command[1] == "recover" else ("--store", "store", "--capability", "support.cap")
+    told = CliRunner().invoke(main, [*common, *command], input="")
+    assert told.exit_code == code, told.output
+    assert "assphrase:" not in told.output
+    assert "more" not in shop.names()
+
+
 @pytest.mark.usefixtures("terminal")
 def test_restore_shows_what_it_would_do_and_a_no_changes_nothing(shop: Shop) -> None:
     shop.done("backup", "--out", "data.backup")
