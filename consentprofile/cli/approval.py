@@ -9,7 +9,7 @@ import click
 import consentprofile as cp
 from consentprofile.cli.asking import list_asked, plain, planned
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options
-from consentprofile.cli.output import Output
+from consentprofile.cli.output import DECLINED, Output
 
 _actor = click.option(
     "--actor", required=True, metavar="officer:NAME", help="Which officer does this; it is kept, sealed."
@@ -42,7 +42,7 @@ def approve_command(context: Context, spec: str, actor: str, reason: str | None,
         needed = plan.approved is not None  # where it is not, the store says why
         if needed and not out.confirm("Approve that exactly this is released?", yes=yes, why=SHOWN_FIRST):
             out.warn(UNCHANGED)
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(DECLINED)
         given = store.approve_release(spec, actor=actor, reason=reason, digest=plan.digest)
     out.document({"approval": given, "plan": plan})
     out.line(f"Approved, under the number {given.number}. Somebody else may ask for it now, once.")

@@ -9,7 +9,7 @@ from consentprofile.cli.backup import journal_command, keys_backup_command
 from consentprofile.cli.capability import capability_command
 from consentprofile.cli.context import Account, Command, Context, json_option, pass_context, store_options
 from consentprofile.cli.importing import outcome_table
-from consentprofile.cli.output import count
+from consentprofile.cli.output import DECLINED, count
 from consentprofile.cli.recovery import recover_command, recovery_command
 from consentprofile.cli.rotation import rotate_command, status_command
 
@@ -43,7 +43,7 @@ def check_command(context: Context, repair: bool) -> None:
     for text in report.cannot_know:
         out.line(f"- {text}")
     if not report.is_clean:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(DECLINED)
 
 
 @click.command("statistics", cls=Command)

@@ -11,7 +11,7 @@ import click
 import consentprofile as cp
 from consentprofile.cli.context import Account, Command, Context, InputFile, pass_context, store_options
 from consentprofile.cli.importing import Format, refused_rows, tell_refused, watching
-from consentprofile.cli.output import count
+from consentprofile.cli.output import DECLINED, count
 from consentprofile.cli.writing import document, reissue, require_free, write_new
 
 _account = click.argument("account", type=Account())
@@ -173,7 +173,7 @@ def _may_destroy(context: Context, yes: bool) -> bool:
     if context.out.confirm(question, yes=yes):
         return True
     context.out.warn("Nothing was changed.")
-    raise click.exceptions.Exit(1)
+    raise click.exceptions.Exit(DECLINED)
 
 
 def _tell(context: Context, answer: dict[str, cp.Consent]) -> None:

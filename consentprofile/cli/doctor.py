@@ -9,7 +9,7 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.context import KEY_FILE_VARIABLE, Command, Context, pass_context, store_options
-from consentprofile.cli.output import count
+from consentprofile.cli.output import DECLINED, count
 
 
 @click.command("doctor", cls=Command)
@@ -33,4 +33,4 @@ def doctor_command(context: Context) -> None:
     for text in found.cannot_know:
         out.line(f"- {text}")
     if not found.is_well:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(DECLINED)

@@ -11,7 +11,7 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.context import Command, Context, InputFile, pass_context, store_options
-from consentprofile.cli.output import Output, count
+from consentprofile.cli.output import DECLINED, Output, count
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,4 +100,4 @@ def tell_refused(out: Output, done: cp.Imported, rejects: Path | None) -> None:
         "name a new file with --rejects to see which and why" if rejects is None else "the file of --rejects says why"
     )
     out.warn(f"{count(done.rejected, 'row was', 'rows were')} refused; {where}.")
-    raise click.exceptions.Exit(1)
+    raise click.exceptions.Exit(DECLINED)

@@ -23,7 +23,6 @@ from consentprofile.errors import ConsentProfileError
 
 DEBUG_VARIABLE: Final = "CONSENTPROFILE_DEBUG"
 
-DECLINED: Final = 1
 USAGE: Final = 2
 UNEXPECTED: Final = 70
 INTERRUPTED: Final = 130

@@ -29,6 +29,9 @@ WIDTH: Final = 100
 
 PROGRAM: Final = "consentprofile"
 
+DECLINED: Final = 1
+"""The exit code where somebody must look: a check found something, rows were refused, the answer was no."""
+
 Tell: TypeAlias = Callable[[int, int | None], None]
 """Told how much is done, of how much (None where that is not known)."""
 

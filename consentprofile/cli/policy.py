@@ -10,7 +10,7 @@ import msgspec
 
 import consentprofile as cp
 from consentprofile.cli.context import Command, Context, InputFile, json_option, pass_context, store_options
-from consentprofile.cli.output import Output, count
+from consentprofile.cli.output import DECLINED, Output, count
 from consentprofile.model.policy_words import in_words
 
 _HEADINGS: Final = {
@@ -92,7 +92,7 @@ def diff_command(context: Context, file: str, ending: Sequence[str]) -> None:
     out.document(_told(plan))
     _show(out, plan)
     if plan.is_refused:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(DECLINED)
 
 
 @policy_command.command("apply", cls=Command)
@@ -114,7 +114,7 @@ def apply_command(context: Context, file: str, ending: Sequence[str], yes: bool)
         _show(out, plan)
         if plan.changes and not plan.is_refused and not out.confirm("Let the store obey it?", yes=yes):
             out.warn("Nothing was changed.")
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(DECLINED)
         plan = store.apply_policy(file, key=key, ending=ending)
     out.document(_told(plan))
     if plan.changes:

@@ -11,7 +11,7 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.context import Command, Context, pass_context, store_options
-from consentprofile.cli.output import Output, Tell, count
+from consentprofile.cli.output import DECLINED, Output, Tell, count
 
 _LOGS: Final = {
     "kept": "The audit log is the store's own: nothing of it was lost.",
@@ -84,7 +84,7 @@ def restore_command(
             return
         if not out.confirm("Put this in the place of what is there?", yes=yes):
             out.warn("Nothing was changed.")
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(DECLINED)
     with out.progress("Restoring") as tell:
         done = cp.Store.restore(
             path,

@@ -11,7 +11,7 @@ import msgspec
 
 import consentprofile as cp
 from consentprofile.cli.context import Account, Command, Context, InputFile, pass_context, standard_input, store_options
-from consentprofile.cli.output import Misuse, Output, count
+from consentprofile.cli.output import DECLINED, Misuse, Output, count
 from consentprofile.cli.writing import document, reissue, require_folder, require_free, write_new
 
 ACCESS_FILE: Final = "access.json"
@@ -118,7 +118,7 @@ def erase_command(
             return
         if not out.confirm(f"Destroy {count(plan.keys, 'key')} and all that they lock, for good?", yes=yes):
             out.warn("Nothing was changed.")
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(DECLINED)
         if folder is not None:
             require_folder(folder)
         done: list[tuple[cp.IssuedCertificate, Path | None]] = []

@@ -6,7 +6,7 @@ import click
 
 import consentprofile as cp
 from consentprofile.cli.context import Command, Context, pass_context, store_options
-from consentprofile.cli.output import Output, count
+from consentprofile.cli.output import DECLINED, Output, count
 
 
 @click.command("compact", cls=Command)
@@ -78,7 +78,7 @@ def run_command(context: Context, yes: bool, attended: bool) -> None:
             return
         if not out.confirm("Destroy this for good?", yes=yes):
             out.warn("Nothing was changed.")
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(DECLINED)
         expired = store.upkeep.expire_consents(attended=attended)
         with out.progress("Sealing what remains") as tell:
             done = store.upkeep.run_retention(attended=attended, progress=tell)

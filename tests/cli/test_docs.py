@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from consentprofile import errors
-from consentprofile.cli import context
+from consentprofile.cli import context, output
 from consentprofile.cli import main as program
 from consentprofile.cli.main import main
 from tests.cli.conftest import ROOT
@@ -123,8 +124,18 @@ def test_exit_codes_are_those_of_the_errors_and_of_the_program() -> None:
     documented = {cell.strip("`"): int(code) for code, cell, _ in rows("Exit codes") if cell}
     assert documented == families
     others = {int(code) for code, cell, _ in rows("Exit codes") if not cell}
-    assert others == {0, program.DECLINED, program.USAGE, program.INTERRUPTED, program.BROKEN_PIPE}
+    assert others == {0, output.DECLINED, program.USAGE, program.INTERRUPTED, program.BROKEN_PIPE}
     assert errors.ConsentProfileError.exit_code == program.UNEXPECTED
+
+
+def test_no_command_leaves_with_a_number_of_its_own() -> None:
+    """Each exit code has a name, and one only: what the table says is what commands end with."""
+    files = sorted((ROOT / "consentprofile" / "cli").glob("*.py"))
+    written = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    calls = [node for tree in written for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    exits = [call for call in calls if ast.unparse(call.func).split(".")[-1] in ("Exit", "SystemExit")]
+    assert len(exits) > 9
+    assert not [ast.unparse(call) for call in exits if any(isinstance(given, ast.Constant) for given in call.args)]
 
 
 def test_every_error_has_the_exit_code_of_its_family() -> None:
