@@ -138,14 +138,6 @@ class Crew:
             worker.under_way.clear()
             self._workers.remove(worker)
 
-    def wait_until_ready(self, seconds: float = PATIENCE) -> bool:
-        """Wait until every worker can be handed something; whether all can."""
-        until = time.monotonic() + seconds
-        while not all(worker.process.ready for worker in self._workers) and time.monotonic() < until:
-            for worker in list(self._workers):
-                self._listen(worker, LOOK_ROUND)
-        return all(worker.process.ready for worker in self._workers)
-
     def end(self) -> None:
         """End the workers and wait until they have ended. A second call does nothing."""
         for worker in self._workers:

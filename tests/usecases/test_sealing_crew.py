@@ -47,8 +47,12 @@ class ReadyCrew(Crew):
         super().__init__(session, workers)
         self.handed = 0
         self.began = self.processes
-        assert self.wait_until_ready(SECONDS)
+        assert within(SECONDS, self.is_ready)
         self.all.append(self)
+
+    def is_ready(self) -> bool:
+        self._turn(0.0)
+        return all(worker.process.ready for worker in self._workers)
 
     def hand(self, order: Order, parcel: Parcel) -> bool:
         taken = super().hand(order, parcel)
@@ -288,7 +292,9 @@ from consentprofile.usecases.sealing_crew import Crew
 store = cp.Store.open(sys.argv[1], key=cp.KeyFile(sys.argv[2]))
 session = store._session
 with Crew(session, 1) as crew:
-    assert crew.wait_until_ready()
+    while not crew._workers[0].process.ready:
+        crew._turn(0.0)
+        time.sleep(0.01)
     (worker,) = crew.processes
     if sys.argv[3] == "stopped":
         os.kill(worker, signal.SIGSTOP)
