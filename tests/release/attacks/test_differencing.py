@@ -152,6 +152,18 @@ def test_attack_by_two_questions_that_one_person_tells_apart(
         assert figures(first) == figures(second)
 
 
+@pytest.mark.parametrize("crowd", EDGES)
+@pytest.mark.parametrize("kind", ["login", "purchase"])
+def test_attack_by_two_rows_of_one_release(crowd: int, kind: str) -> None:
+    """One table by kind has both figures at once: whichever row the person is in, both rows have the same one."""
+    with world() as one:
+        one.join([*people(0, crowd), TARGET])
+        for each in ("login", "purchase"):
+            one.act([*people(0, crowd), *([TARGET] if each == kind else [])], 3, each, platform="mobile")
+        one.until(60)
+        assert len(figures(one.ask(0, 28, **BY_KIND))) == 1
+
+
 def test_attack_by_a_crowd_that_differs_by_k_is_no_attack() -> None:
     """What is left after subtracting is about k accounts, which have a figure of their own: nothing is held back."""
     with world() as one:
