@@ -265,6 +265,13 @@ def open_session(
             role, opened = None, _open_epoch(ground, store, epoch, key.recall(decode_parameters(epoch.provider)))
         ground.epoch = number
         with ground.writing():  # what a crash left pending is finished, and nobody accepts a policy between the files
+            if role is not None and ground.epochs.before() is not None:
+                # None is issued amid a rotation: so this keyring is an older one, restored, and keys in its slots are
+                # still wrapped by those of the epoch before, which no capability holds.
+                raise KeysRotated(
+                    "a rotation of the keys is unfinished, and capabilities open nothing until it is finished: run "
+                    "`consentprofile keys rotate --resume`"
+                )
             if ground.epochs.is_retagging() and not retagging:
                 raise KeysRotated(
                     "the accounts of this store are getting new tags; finish it with `consentprofile keys rotate "

@@ -368,6 +368,32 @@ def test_none_is_issued_while_a_rotation_is_unfinished(scene: Scene) -> None:
         assert view.profile(ACCOUNT) is not None
 
 
+def test_none_opens_a_keyring_that_was_restored_from_amid_a_rotation_before_that_is_finished(scene: Scene) -> None:
+    """Some keys are still wrapped by the former key of the purpose, which no capability holds."""
+    key, backup = cp.KeyFile(scene.folder / "new.key"), scene.folder / "keys.backup"
+    scene.give()
+    scene.store.record(event(id="e-1"))
+    rotation.begin(scene.store._session, key)
+    scene.key = key
+    scene.reopen()
+    scene.store.back_up_keyring(backup)
+    scene.store.resume_rotation()
+    cap = issue(scene)
+    scene.store.close()
+    (scene.folder / "store" / "keys.db").unlink()
+    cp.Store.restore(scene.folder / "store", key=key, keyring=backup, clock=scene.clock)
+    with pytest.raises(cp.KeysRotated, match="--resume"):
+        cp.Store.open(scene.folder / "store", key=cap, clock=scene.clock)
+    scene.reopen()
+    assert scene.events() is not None
+    scene.store.resume_rotation()
+    with (
+        cp.Store.open(scene.folder / "store", key=cap, clock=scene.clock) as service,
+        service.view("support", AGENT) as view,
+    ):
+        assert len(view.events(ACCOUNT) or ()) == 1
+
+
 def test_the_status_of_the_keys_tells_of_each_capability_until_it_ends(scene: Scene) -> None:
     issue(scene, "support", "planning", role="app")
     copies = scene.store.key_status().copies
