@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from benchmarks import processes, workload
-from benchmarks.measure import Samples
+from benchmarks.measure import Samples, duration
 from benchmarks.ours import Ours
 from benchmarks.questions import SINCE, UNTIL
 from benchmarks.release_roles import ReleaseDone, ReleaseTask
@@ -67,9 +67,10 @@ delta = {DELTA}
 
 
 class Done(msgspec.Struct, frozen=True):
-    """Nanoseconds, KiB, and noisy accounts by page."""
+    """Nanoseconds, those of processors, KiB, and noisy accounts by page."""
 
     took: float
+    worked: float
     peak: int
     found: dict[str, float]
 
@@ -172,7 +173,7 @@ def _release(stage: Stage, prepared: Ours, workers: int) -> Done:
     copy.remove()
     shown = {key: values[0] for (key,), values in read_figures(folder / "released").cells()}
     found = {key: float(value) for key, value in shown.items() if value is not None}
-    return Done(done.took, done.peak + done.workers_peak, found)
+    return Done(done.took, done.worked, done.peak + done.workers_peak, found)
 
 
 def installed(results: Results) -> Iterator[tuple[str, str]]:
@@ -231,6 +232,7 @@ def _note_one(results: Results, work: str, found: Sequence[Done]) -> None:
     pages = mean(len(one.found) for one in found)
     accounts = mean(sum(one.found.values()) for one in found)
     rounds = "1 round" if len(found) == 1 else f"{len(found)} rounds"
-    spread = f"{rounds}; on average {pages:,.0f} pages with {accounts:,.0f} accounts"
+    worked = duration(median(one.worked for one in found))
+    spread = f"{worked} of processors, {rounds}; on average {pages:,.0f} pages with {accounts:,.0f} accounts"
     results.note(work, median(one.took for one in found), "ns", spread=spread)
     results.note(f"{work}: most memory", max(one.peak for one in found) * MB, "MB")

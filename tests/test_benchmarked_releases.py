@@ -149,7 +149,7 @@ def test_a_peer_finds_pages_of_many_accounts_and_counts_each_account_on_as_many_
 @pytest.mark.parametrize("found", [{"page-00001": 131.0}, {"page-00009": 81.0}])
 def test_figures_that_no_noise_explains_are_not_told(found: dict[str, float]) -> None:
     with pytest.raises(RuntimeError, match="1 of 1 pages"):
-        privacy.check(privacy.Done(1.0, 1, found), {"page-00001": 50})
+        privacy.check(privacy.Done(1.0, 1.0, 1, found), {"page-00001": 50})
 
 
 def test_libraries_of_differential_privacy_are_told_with_their_versions_and_those_that_are_missing_too(
