@@ -59,7 +59,7 @@ from consentprofile.model.event import Event, Outcome, Value
 from consentprofile.model.policy import Policy, Purpose
 from consentprofile.model.profile import Profile
 from consentprofile.release.dp.plan import PlannedFigure, PlannedNoise
-from consentprofile.release.figures import Figures, read_figures
+from consentprofile.release.figures import Figures, MarginLevel, read_figures
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.upkeep import Upkeep
 from consentprofile.usecases.access import Held
@@ -151,6 +151,7 @@ __all__ = [
     "KeysRotated",
     "LogEntry",
     "LogHead",
+    "MarginLevel",
     "NewerFormat",
     "OlderFormat",
     "Outcome",

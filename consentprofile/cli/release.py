@@ -179,9 +179,13 @@ def _about(figures: cp.Figures) -> Iterator[tuple[str, str]]:
     errors = figures.largest_error.items()
     rough = (f"{name} rounded to {figures.round_to[name]:,}, off by at most {error:,}" for name, error in errors)
     yield "≈", "; ".join(rough)
+    for level in figures.margins:
+        rounding = f"rounded to {level.step:,}, off by at most {level.largest_error:,}"
+        yield f"≈ over {', '.join(level.over)}", f"{count(level.rows, 'margin')}, {rounding}"
     dominated = ", one that dominates" * bool(figures.round_to.keys() - {"accounts"})
     least = count(figures.min_accounts, "account")
-    yield NO_FIGURE, f"fewer than {least}{dominated}, or none, or too near a group that had no figure"
+    besides = ", or to keep margins from telling another" * bool(figures.margins)
+    yield NO_FIGURE, f"fewer than {least}{dominated}, or none, or too near a group that had no figure{besides}"
     yield "guarantee", figures.guarantee
 
 

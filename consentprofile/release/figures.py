@@ -37,6 +37,16 @@ COMMON: Final = frozenset({"format", "purpose", "measure", "by", "from", "until"
 _UNREADABLE: Final = "ask for the release again, into another folder"
 
 
+class MarginLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``rows`` that sum over the same columns; one account adds at most ``limit`` to their figures."""
+
+    over: tuple[str, ...]
+    rows: int
+    limit: int
+    step: int
+    largest_error: int
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one release, with what was asked and how they are protected.
 
@@ -50,6 +60,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     the minimums are 0, and each figure is followed by its ``_low`` and ``_high``, between which what was counted lies
     95 times in 100. ``intervals`` say by name how wide that is to either side of what was drawn; ``at_bound`` is the
     noisy number of accounts that may count for less than they did, with its own low and high, None where none can.
+
+    Rows that sum over columns say ``(all)`` in them and stand last; ``margins`` says of what their figures are
+    multiples, and how far they can be off.
     """
 
     measure: str
@@ -70,6 +83,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     protection: dict[str, object] = {}
     intervals: dict[str, int] = {}
     at_bound: tuple[int, int, int] | None = None
+    margins: tuple[MarginLevel, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Figures, {self.measure} by {', '.join(self.by) or 'nothing'}, {len(self.rows)} rows>"
@@ -87,6 +101,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         width = len(self.by)
         for row in self.rows:
             yield tuple(str(part) for part in row[:width]), tuple(_figure(part) for part in row[width:])
+
+    @property
+    def parts(self) -> tuple[tuple[str | Figure, ...], ...]:
+        """The rows that sum over nothing."""
+        return self.rows[: len(self.rows) - sum(level.rows for level in self.margins)]
 
     def table(self) -> pyarrow.Table:
         """The table in Arrow's memory: texts for dimensions, nullable 64-bit numbers for figures.
@@ -150,6 +169,7 @@ class _Parameters(msgspec.Struct):
     largest_error: int | None = None
     amounts: tuple[_Amount, ...] = ()
     figures: tuple[_Noised, ...] = ()
+    margins: tuple[MarginLevel, ...] = ()
 
 
 class _Bounding(msgspec.Struct):
@@ -220,6 +240,7 @@ def figures_of(files: Mapping[str, bytes]) -> Figures:
         protection=asked.protection,
         intervals={figure.name: figure.interval for figure in manifest.parameters.figures},
         at_bound=None if bounding is None else (bounding.accounts, bounding.low, bounding.high),
+        margins=manifest.parameters.margins,
     )
 
 

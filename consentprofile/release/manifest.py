@@ -7,6 +7,7 @@ instead there is a commitment to it, SHA-256(salt ‖ root), that the controller
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ import msgspec
 
 from consentprofile import canonical
 from consentprofile.model.policy import Policy
+from consentprofile.release.figures import MarginLevel
 from consentprofile.release.ledger import SALT_BYTES
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.release.table import columns
@@ -26,13 +28,18 @@ HEURISTIC: Final = "heuristic"
 """Threshold protection is no proof of privacy."""
 
 
-class Protection(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules: at least ``min_accounts`` behind a figure (the policy demands ``policy_min_accounts``), rounded."""
+class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The rules: at least ``min_accounts`` behind a figure (the policy demands ``policy_min_accounts``), rounded.
+
+    ``hidden_width``, where there are margins: rows are hidden besides, so that none without a figure can be bounded to
+    fewer than this many counts. How many rows that were follows from people, and is not told.
+    """
 
     kind: str
     min_accounts: int
     policy_min_accounts: int
     round_to: int
+    hidden_width: int | None = None
 
 
 class Amount(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,19 +54,22 @@ class Amount(msgspec.Struct, frozen=True, kw_only=True):
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The shape of the data, known beforehand; ``largest_error`` is in accounts, exact count against figure.
 
-    It is left out where no accounts are counted; ``amounts`` has what is added up instead, or beside.
+    It is left out where no accounts are counted; ``amounts`` has what is added up instead, or beside. ``cells`` counts
+    all rows, those of the ``margins`` too.
     """
 
     columns: tuple[str, ...]
     cells: int
     largest_error: int | None = None
     amounts: tuple[Amount, ...] = ()
+    margins: tuple[MarginLevel, ...] = ()
 
 
-class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that one account can change: this many rows."""
+class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The most that one account can change: this many rows, and this many margins, which come with them."""
 
     cells_per_account: int
+    margins_per_account: int | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,9 +105,10 @@ def manifest(spec: ReleaseSpec, policy: Policy, *, salt: bytes, root: bytes) -> 
             min_accounts=spec.min_accounts,
             policy_min_accounts=spec.rules.min_accounts,
             round_to=spec.rules.round_to,
+            hidden_width=spec.rules.min_accounts if spec.margins else None,
         ),
         parameters=_parameters(spec),
-        bound=Bound(cells_per_account=spec.bound),
+        bound=_bound(spec),
         guarantee=HEURISTIC,
         policy=policy.digest.hex(),
         commitment=commitment(salt, root),
@@ -108,7 +119,7 @@ def _parameters(spec: ReleaseSpec) -> Parameters:
     parts = spec.measure.parts
     return Parameters(
         columns=columns(spec),
-        cells=len(spec.keys),
+        cells=spec.rows,
         largest_error=next((largest_error(spec.rules, part) for part in parts if part.counts), None),
         amounts=tuple(
             Amount(
@@ -120,7 +131,29 @@ def _parameters(spec: ReleaseSpec) -> Parameters:
             for part in parts
             if not part.counts
         ),
+        margins=levels(spec),
     )
+
+
+def levels(spec: ReleaseSpec) -> tuple[MarginLevel, ...]:
+    """What holds for the margins over each choice of columns."""
+    rows = Counter(margin.over for margin in spec.margins)
+    parts = {margin.over: margin.part(spec.measure.parts[0], spec.bound) for margin in spec.margins}
+    return tuple(
+        MarginLevel(
+            over=over,
+            rows=rows[over],
+            limit=part.limit,
+            step=step(spec.rules, part),
+            largest_error=largest_error(spec.rules, part),
+        )
+        for over, part in parts.items()
+    )
+
+
+def _bound(spec: ReleaseSpec) -> Bound:
+    margins = sum(min(spec.bound, level.rows) for level in levels(spec))
+    return Bound(cells_per_account=spec.bound, margins_per_account=margins or None)
 
 
 def commitment(salt: bytes, root: bytes) -> str:

@@ -66,7 +66,7 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan(spec: ReleaseSpec, settled: Sequence[LedgerCell]) -> ReleasePlan:
-    """The plan of a release whose cells :func:`~consentprofile.release.threshold.settle` has settled."""
+    """The plan of a release whose cells :func:`~consentprofile.release.summed.protected` has settled."""
     part = spec.measure.parts[0]
     return _planned(
         spec,
@@ -100,7 +100,7 @@ def _planned(
         where=dict(spec.where),
         terms={name: term for name, term in msgspec.to_builtins(spec.terms).items() if name not in COMMON},
         columns=spec.columns,
-        cells=len(spec.keys),
+        cells=spec.rows,
         cells_per_account=spec.bound,
         min_accounts=min_accounts,
         figure=spec.measure.parts[0].name,

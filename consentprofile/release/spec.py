@@ -20,6 +20,7 @@ from consentprofile.model.calendar import Calendar
 from consentprofile.model.policy import Policy, ReleaseRules
 from consentprofile.release import period as periods
 from consentprofile.release.filters import Where
+from consentprofile.release.margins import Margin, margins
 from consentprofile.release.measures.measure import ACCOUNTS, KIND, Key, Measure, Part
 from consentprofile.release.period import Period, Unit, instant
 from consentprofile.release.protection import MAXIMUM_CELLS, DifferentialPrivacy, Protection, Threshold
@@ -57,8 +58,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     ``dimensions`` are sorted by name, which is the order of the columns, whatever the file says. ``where`` is sorted by
     name, its values too; a filter that would name every value is not in it. ``words`` are the vocabularies of the
-    columns that are read. ``cuts`` say where the steps of time begin. ``rules`` are the policy's, which ``protection``
-    is no looser than.
+    columns that are read. ``over`` are the columns that margins sum over, in their order. ``cuts`` say where the steps
+    of time begin. ``rules`` are the policy's, which ``protection`` is no looser than.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     cells_per_account: int
     protection: Protection
     rules: ReleaseRules
+    over: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,6 +95,16 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return tuple((key, parts[0]) for key in self.keys)
         return tuple(((*key, part.name), part) for key in self.keys for part in parts)
 
+    @functools.cached_property
+    def margins(self) -> tuple[Margin, ...]:
+        """The rows that sum over columns, behind all others, in their order."""
+        return margins(self.columns, self.keys, self.over)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, margins included."""
+        return len(self.keys) + len(self.margins)
+
     @property
     def min_accounts(self) -> int:
         """The fewest accounts behind a figure; the policy's where noise protects them."""
@@ -111,7 +123,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def bound(self) -> int:
-        """The most rows that one account counts in."""
+        """The most rows that one account counts in, margins left aside."""
         own = self.measure.bound
         return min(len(self.keys), self.cells_per_account if own is None else own)
 
@@ -129,6 +141,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         bound = self._telling(self.cells_per_account)
         if self.measure.bound is None and bound != self._telling(CELLS_PER_ACCOUNT):
             asked["cells_per_account"] = bound
+        if self.over:
+            asked["margins"] = list(self.over)
         return asked
 
     def _telling(self, cells_per_account: int) -> int:

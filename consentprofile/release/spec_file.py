@@ -11,6 +11,7 @@ from consentprofile.model.calendar import Calendar
 from consentprofile.model.policy import AmountField, EnumField, IntegerField, Policy, Purpose
 from consentprofile.model.toml_reader import Reader, did_you_mean, quoted
 from consentprofile.release.filters import read_where
+from consentprofile.release.margins import read_margins
 from consentprofile.release.measures.measure import ACCOUNTS, KIND, Measure, Words
 from consentprofile.release.measures.named import MEASURES, TERMS
 from consentprofile.release.period import UNITS, Zoned, is_told, read_period
@@ -52,6 +53,7 @@ def _spec(top: Reader, policy: Policy) -> ReleaseSpec | None:
     measure = _measure(top, words)
     protection = read_protection(top, None if purpose is None else purpose.release)
     dimensions = _dimensions(top, words, measure, protection)
+    over = read_margins(top, measure, {one.name: one.values for one in dimensions}, protection)
     cells = _cells_per_account(top, measure)
     top.done()
     if purpose is None or purpose.release is None or words is None or zoned is None:
@@ -76,6 +78,7 @@ def _spec(top: Reader, policy: Policy) -> ReleaseSpec | None:
         cells_per_account=cells,
         protection=protection,
         rules=purpose.release,
+        over=over,
     )
 
 

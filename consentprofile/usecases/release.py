@@ -25,7 +25,7 @@ from consentprofile.release.plan import ReleasePlan
 from consentprofile.release.plan import plan as plan_release
 from consentprofile.release.spec import ReleaseSpec, check_period
 from consentprofile.release.spec_file import read_spec
-from consentprofile.release.threshold import protect, settle
+from consentprofile.release.summed import protected
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Draft, Operation
@@ -122,7 +122,8 @@ def plan(
         cells = released.settled(session, number).cells
         return msgspec.structs.replace(plan_release(spec, cells), answered_by=number)
     counted = take(session, spec, text, workers=workers, progress=progress).standing(session).counted
-    cells = settle(counted, spec.rules, released.earlier(session, entries, spec.purpose)).cells
+    earlier = released.earlier(session, entries, spec.purpose)
+    cells = protected(spec, counted, earlier, min_accounts=spec.rules.min_accounts).ledger.cells
     return msgspec.structs.replace(plan_release(spec, cells), approved=is_approved(session, spec))
 
 
@@ -169,8 +170,7 @@ def _try_to_publish(
 ) -> tuple[int, dict[str, bytes], bool] | None:
     entries = released.entries(session)
     known, standing = len(entries), census.standing(session)
-    earlier = released.earlier(session, entries, spec.purpose)
-    protected = protect(standing.counted, spec.rules, earlier, min_accounts=spec.min_accounts)
+    safe = protected(spec, standing.counted, released.earlier(session, entries, spec.purpose))
     with session.ground.writing():
         now = session.now()
         number = session.ground.releases.next_number()
@@ -186,8 +186,8 @@ def _try_to_publish(
             return None
         salt = random_bytes(SALT_BYTES)
         root = session.ground.log.head().frontier.root()
-        files = render(spec, protected.published, manifest(spec, session.policy, salt=salt, root=root))
-        entry = ledger.entry(spec, policy=session.policy.digest, salt=salt, settled=protected.ledger, files=files)
+        files = render(spec, safe.published, manifest(spec, session.policy, salt=salt, root=root))
+        entry = ledger.entry(spec, policy=session.policy.digest, salt=salt, settled=safe.ledger, files=files)
         sealed = session.keys.seal_record(RecordType.LEDGER, number, ledger.pack(entry))
         facts = (("release", number), ("specification", entry.digest))
         with session.ground.files.data_transaction(full=True):

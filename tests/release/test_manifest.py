@@ -32,6 +32,8 @@ ASKED = {
     "total": spec(),
     "many cells": spec(by='["page"]'),
     "days": spec(by='["day"]', zone='"Europe/Berlin"', cells_per_account="31"),
+    "margins": spec(by='["platform", "kind"]', margins="true"),
+    "margins of amounts": spec(measure='"counts"', limit="10", by='["platform", "kind"]', margins='["kind"]'),
     "counts": spec(measure='"counts"', limit="10"),
     "sums": spec(measure='"sums"', field='"total"', limit="20_000", by='["platform"]'),
     "means": spec(measure='"means"', field='"rating"', limit="5"),

@@ -16,6 +16,7 @@ class AccountMeasure(msgspec.Struct, frozen=True):
 
     dimensions: ClassVar[int] = 0
     exact: ClassVar[bool] = False
+    margin: ClassVar[str | None] = None
 
     @property
     def terms(self) -> dict[str, object]:
@@ -60,6 +61,10 @@ class AccountMeasure(msgspec.Struct, frozen=True):
     def derived(self, cells: Mapping[Key, tuple[int | None, ...]]) -> Mapping[Key, tuple[Figure, ...]]:
         """The parts, as they are."""
         return cells
+
+    def whole(self, figure: int | None) -> tuple[Figure, ...]:
+        """Sums over rows, too, are the margin itself."""
+        return (figure,) * len(self.figures)
 
 
 class CellMeasure(AccountMeasure, frozen=True):

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.accounts import CellMeasure
 from consentprofile.release.measures.arrays import summed
-from consentprofile.release.measures.measure import Bins, Events, Part, Words
+from consentprofile.release.measures.measure import SUM, Bins, Events, Part, Words
 
 MOST: Final = 1_000
 """The largest limit."""
@@ -19,6 +19,7 @@ class Counts(CellMeasure, frozen=True):
     limit: int
 
     name: ClassVar[str] = "counts"
+    margin: ClassVar[str | None] = SUM
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Counts | None:

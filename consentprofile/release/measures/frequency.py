@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.accounts import AccountMeasure, from_here_on
 from consentprofile.release.measures.arrays import starts
-from consentprofile.release.measures.measure import ACCOUNTS, Bins, Events, Figure, Key, Words
+from consentprofile.release.measures.measure import ACCOUNTS, SUM, Bins, Events, Figure, Key, Words
 
 USUAL_MOST: Final = 10
 LARGEST_MOST: Final = 100
@@ -20,6 +20,7 @@ class Frequency(AccountMeasure, frozen=True):
     most: int
 
     name: ClassVar[str] = "frequency"
+    margin: ClassVar[str | None] = SUM
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Frequency:

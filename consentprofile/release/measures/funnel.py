@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.accounts import AccountMeasure, from_here_on
 from consentprofile.release.measures.arrays import following, starts
-from consentprofile.release.measures.measure import ACCOUNTS, KIND, Bins, Events, Figure, Key, Words
+from consentprofile.release.measures.measure import ACCOUNTS, KIND, SUM, Bins, Events, Figure, Key, Words
 
 if TYPE_CHECKING:
     from consentprofile.release.measures.measure import Numbers, Truths
@@ -36,6 +36,7 @@ class Funnel(AccountMeasure, frozen=True):
 
     name: ClassVar[str] = "funnel"
     exact: ClassVar[bool] = True
+    margin: ClassVar[str | None] = SUM
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Funnel | None:

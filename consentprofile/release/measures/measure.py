@@ -51,6 +51,10 @@ class Part(NamedTuple):
         return self.limit - min(0, self.least)
 
 
+SUM: Final = "sum"
+UNION: Final = "union"
+"""How rows make up their margin: as a sum, or, where an account can be in several, as a union."""
+
 COUNTED: Final = (Part(ACCOUNTS),)
 """The part of cells that count accounts: everybody in it adds one."""
 
@@ -120,6 +124,9 @@ class Measure(Protocol):
     exact: ClassVar[bool]
     """Whether it needs the order of events: a purpose that keeps times to the second."""
 
+    margin: ClassVar[str | None]
+    """How its rows make up their margins, :data:`SUM` or :data:`UNION`; None where it has none."""
+
     @property
     def terms(self) -> dict[str, object]:
         """The canonical terms that are its own; part of what is asked."""
@@ -157,3 +164,6 @@ class Measure(Protocol):
 
     def derived(self, cells: Mapping[Key, tuple[int | None, ...]]) -> Mapping[Key, tuple[Figure, ...]]:
         """The published figures of each key, from the protected parts of all of them."""
+
+    def whole(self, figure: int | None) -> tuple[Figure, ...]:
+        """The published figures of a margin, from its one protected part."""

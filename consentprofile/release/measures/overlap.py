@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.accounts import AccountMeasure, total
 from consentprofile.release.measures.arrays import placed, starts
-from consentprofile.release.measures.measure import ACCOUNTS, Bins, Events, Figure, Key, Words
+from consentprofile.release.measures.measure import ACCOUNTS, SUM, Bins, Events, Figure, Key, Words
 
 PLACES: Final = ("platform", "channel")
 LARGEST_SET: Final = 8
@@ -29,6 +29,7 @@ class Overlap(AccountMeasure, frozen=True):
     codes: tuple[int, ...]
 
     name: ClassVar[str] = "overlap"
+    margin: ClassVar[str | None] = SUM
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Overlap | None:

@@ -7,13 +7,14 @@ from typing import ClassVar
 from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.accounts import CellMeasure
 from consentprofile.release.measures.arrays import each_once
-from consentprofile.release.measures.measure import Bins, Events, Words
+from consentprofile.release.measures.measure import UNION, Bins, Events, Words
 
 
 class Reach(CellMeasure, frozen=True):
     """An account counts at most once in a cell, and in at most as many cells as the specification allows."""
 
     name: ClassVar[str] = "reach"
+    margin: ClassVar[str | None] = UNION
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Reach:

@@ -10,7 +10,7 @@ from consentprofile.model.toml_reader import Reader, quoted
 from consentprofile.release.filters import Where, read_where
 from consentprofile.release.measures.accounts import AccountMeasure
 from consentprofile.release.measures.arrays import each_once, starts
-from consentprofile.release.measures.measure import Bins, Events, Key, Words
+from consentprofile.release.measures.measure import SUM, Bins, Events, Key, Words
 from consentprofile.release.period import Unit
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Segments(AccountMeasure, frozen=True):
     days: tuple[int, ...]
 
     name: ClassVar[str] = "segments"
+    margin: ClassVar[str | None] = SUM
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> Segments | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from consentprofile.release.measures.arrays import summed
-from consentprofile.release.measures.measure import Bins, Events, Part
+from consentprofile.release.measures.measure import SUM, Bins, Events, Part
 from consentprofile.release.measures.numbers import NumberMeasure
 
 
@@ -16,6 +16,7 @@ class Sums(NumberMeasure, frozen=True):
     """
 
     name: ClassVar[str] = "sums"
+    margin: ClassVar[str | None] = SUM
     bounds: ClassVar[str] = "the most that one account adds to a cell"
 
     @property

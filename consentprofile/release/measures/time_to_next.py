@@ -10,7 +10,7 @@ from consentprofile.model.toml_reader import Reader
 from consentprofile.release.measures.accounts import AccountMeasure, total
 from consentprofile.release.measures.arrays import following, starts
 from consentprofile.release.measures.funnel import DAY, LONGEST_WINDOW_DAYS, WINDOW_DAYS
-from consentprofile.release.measures.measure import ACCOUNTS, KIND, Bins, Events, Figure, Key, Words
+from consentprofile.release.measures.measure import ACCOUNTS, KIND, SUM, Bins, Events, Figure, Key, Words
 
 SHORTEST: Final = 60
 """Seconds that the first row goes up to; each other one goes up to twice as much, the last one to the window."""
@@ -32,6 +32,7 @@ class TimeToNext(AccountMeasure, frozen=True):
 
     name: ClassVar[str] = "time-to-next"
     exact: ClassVar[bool] = True
+    margin: ClassVar[str | None] = SUM
 
     @classmethod
     def read(cls, top: Reader, words: Words | None) -> TimeToNext | None:
@@ -99,3 +100,7 @@ class TimeToNext(AccountMeasure, frozen=True):
             key: (accounts, by_then, round(100 * by_then / whole, 1) if by_then is not None and whole else None)
             for key, accounts, by_then in zip(cells, shown, sums, strict=True)
         }
+
+    def whole(self, figure: int | None) -> tuple[Figure, ...]:
+        """Everybody is in some row: all of them, up to the last."""
+        return figure, figure, None if figure is None else 100.0

@@ -67,7 +67,11 @@ def words(asked: Asked, chosen: Chosen) -> Words:
     if any(value is None for value in asked.cells.values()):
         amounts = set(figures.round_to) - {ACCOUNTS}
         least = f"fewer than {figures.min_accounts:,} accounts" + ", one that dominates" * bool(amounts)
-        notes.append(f"hatched: no figure, for {least}, or none, or too near a group that had no figure")
+        notes.append(
+            f"hatched: no figure, for {least}, or none, or too near a group that had no figure{_besides(figures)}"
+        )
+    if asked.total is not None:
+        notes.append(f"all together ≈ {asked.total:,}, counted anew: no sum of what is drawn")
     if chosen.drawn < chosen.of:
         notes.append(
             f"{chosen.drawn:,} of {chosen.of:,} rows are drawn, the largest first; all of them are in the data"
@@ -77,6 +81,11 @@ def words(asked: Asked, chosen: Chosen) -> Words:
         below=f"{figures.purpose}, from {since} until {until} (UTC)" + (f" · only {only}" if only else ""),
         notes=tuple(notes),
     )
+
+
+def _besides(figures: Figures) -> str:
+    """What else hides a figure where there are margins."""
+    return ", or to keep margins from telling another" * bool(figures.margins)
 
 
 def _any(values: Sequence[str]) -> str:

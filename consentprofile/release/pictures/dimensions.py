@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -37,9 +38,18 @@ class Asked(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def cells(self) -> Cells:
-        """The figure of each key, in the order of the rows."""
+        """The figure of each key, in the order of the rows; margins are not drawn among their parts."""
+        return dict(islice(self._every(), len(self.figures.parts)))
+
+    @property
+    def total(self) -> Figure:
+        """The figure of the margin over all dimensions; None where it was not asked for, or has none."""
+        levels = self.figures.margins
+        return [value for _, value in self._every()][-1] if levels and levels[-1].over == self.figures.by else None
+
+    def _every(self) -> Iterator[tuple[Key, Figure]]:
         place = self.figures.values.index(self.column)
-        return {key: values[place] for key, values in self.figures.cells()}
+        return ((key, values[place]) for key, values in self.figures.cells())
 
     @property
     def off(self) -> Off:
