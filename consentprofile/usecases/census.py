@@ -20,8 +20,7 @@ from consentprofile.usecases.counting_wire import Setup, Stretch
 from consentprofile.usecases.session import Session
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from consentprofile.usecases.counting import Integers
 
 STRETCH: Final = 30_000
 """Slots that are counted by one process at a time, between two tellings of the progress."""
@@ -62,21 +61,26 @@ class Census:
 
         with session.ground.files.reading():
             now, changes = session.now(), session.ground.keyring.changes()
-        until = np.concatenate([tally.until for tally in self._tallies])
-        gone = until <= now if changes == self._changes else self._gone(session, now)
+        if changes == self._changes:
+            until = np.concatenate([tally.until for tally in self._tallies])
+        else:
+            until = self._until(session, now)
+        gone = until <= now
         left = until[~gone]
         counted = gathered(self._spec, [tally.portion for tally in self._tallies], gone)
         return Standing(counted, changes, int(left.min()) if len(left) else now + 1)
 
-    def _gone(self, session: Session, now: int) -> NDArray[np.bool_]:
-        """Who is not to be counted at ``now``: everybody whose compartment is not found again as it was."""
+    def _until(self, session: Session, now: int) -> Integers:
+        """For each who was counted the second, UTC, at which the consent ends that stands at ``now``: a renewal may
+        have moved it. 0 for everybody whose compartment is not found again as it was.
+        """
         import numpy as np
 
         slot = np.concatenate([tally.slot for tally in self._tallies])
         generation = np.concatenate([tally.generation for tally in self._tallies]).tolist()
         pseudonyms = np.concatenate([tally.portion.pseudonyms for tally in self._tallies])
         places = {number: place for place, number in enumerate(slot.tolist())}
-        gone = np.ones(len(slot), dtype=bool)
+        until = np.zeros(len(slot), dtype=np.int64)
         with _gate(session):
             question, opener = _question(session, self._spec, now), _opener(session, self._spec)
         judge = Judge(question, session.books)
@@ -92,13 +96,13 @@ class Census:
                     if header.generation != generation[place]:
                         # A new key of the same compartment (retention) keeps its secret; a new consent has another.
                         pseudonym, _ = opener.open(number, record, header.generation, standing.bound, ())
-                        if np.bytes_(pseudonym) != pseudonyms[place]:
+                        if pseudonym != pseudonyms[place : place + 1].tobytes():  # an element would lose its zeros
                             continue
-                    gone[place] = False
+                    until[place] = header.until - standing.cut
             if len(found) < LARGEST_SLICE:
                 break
             first = found[-1][0] + 1
-        return gone
+        return until
 
 
 def take(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import consentprofile as cp
+from consentprofile.crypto.tags import CompartmentSecret
 from consentprofile.release.spec_file import read_spec
 from consentprofile.usecases import census, counting_crew
 from consentprofile.usecases.census import Census, Standing
@@ -26,6 +27,7 @@ from tests.usecases.test_release import APRIL, SPEC, populated
 
 PEOPLE = 38
 """The accounts of :func:`populated`."""
+ACCOUNTS = tuple(f"acct-{number}" for number in range(1, PEOPLE + 1))
 
 SECONDS = 20.0
 
@@ -271,6 +273,36 @@ def test_a_consent_that_ends_by_itself_is_seen_though_the_keyring_did_not_change
     after = counted.standing(session)
     assert after.changes == before.changes
     assert (people(before), people(after)) == (PEOPLE, 0)
+
+
+def test_a_consent_that_was_renewed_meanwhile_stands_beyond_its_former_end(scene: Scene, spec: Path) -> None:
+    """Counted under the former end, published after it: a release that waited for that end would wait for ever."""
+    february, text = APRIL.replace(year=2025, month=2), SPEC.replace("2024-03", "2025-02").replace("2024-04", "2025-03")
+    scene.clock.now = february
+    scene.store.record_many(event("login", account=account, platform="mobile", at=february) for account in ACCOUNTS)
+    scene.clock.now = APRIL.replace(year=2025, month=3)
+    session = scene.store._session
+    counted = taken(session, text=text)
+    for account in ACCOUNTS:
+        scene.store.renew_consent(account, ["planning"], notice="2023-01", method="form")
+    scene.clock.now = APRIL.replace(year=2025)
+    standing = counted.standing(session)
+    assert people(standing) == PEOPLE
+    assert standing.until > scene.clock.now.timestamp()
+
+
+def test_a_pseudonym_that_ends_with_zeros_is_known_again_under_a_new_key(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = CompartmentSecret.member
+    monkeypatch.setattr(CompartmentSecret, "member", lambda secret: member(secret)[:13] + bytes(3))
+    session = scene.store._session
+    counted = taken(session)
+    scene.store.record_many(event("login", account=account, at=APRIL) for account in ACCOUNTS)
+    before = counted.standing(session)
+    scene.clock.move(days=95)
+    assert scene.store.upkeep.run_retention(attended=True).resealed
+    assert same(before, counted.standing(session))
 
 
 def test_what_changes_while_a_release_is_protected_is_seen_before_it_is_published(
