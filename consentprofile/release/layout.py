@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from consentprofile.errors import CorruptRecord
 from consentprofile.model.event import Recorded, Value
 from consentprofile.model.policy import EnumField, Policy
-from consentprofile.release.columns import MISSING, Columns
+from consentprofile.release.columns import MISFIT, MISSING, MOST, Columns
 from consentprofile.release.measures.measure import KIND, Events
 from consentprofile.release.spec import Dimension, ReleaseSpec
 
@@ -116,18 +116,21 @@ class Layout:
     def _row(self, event: Recorded) -> tuple[int, ...] | None:
         """The codes and values of an event, or None where a filter or a missing number leaves it out.
 
-        A value that is no longer declared has no place.
+        A value that is no longer declared has no place. Raises :class:`CorruptRecord` for a number that no field has.
         """
         said: dict[str, Value] = {**dict(event.fields), KIND: event.kind}
         if any(said.get(name) not in allowed for name, allowed in self._spec.where):
             return None
-        numbers = [said.get(name) for name in self._values]
-        if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+        numbers = [
+            number
+            for name in self._values
+            if isinstance(number := said.get(name), int) and not isinstance(number, bool)
+        ]
+        if len(numbers) < len(self._values):
             return None
-        return (
-            *(self._places[name].get(said.get(name), NOWHERE) for name in self._codes),
-            *(number for number in numbers if isinstance(number, int)),
-        )
+        if any(not MISSING <= number <= MOST for number in numbers):
+            raise CorruptRecord(MISFIT)
+        return (*(self._places[name].get(said.get(name), NOWHERE) for name in self._codes), *numbers)
 
     # ---- both ------------------------------------------------------------------------------------
 
@@ -166,7 +169,7 @@ def _looked_up(places: Numbers, column: Numbers) -> Numbers:
 
     missing = column == MISSING
     if ((column >= len(places) - 1) | (column < 0) & ~missing).any():
-        raise CorruptRecord("a block does not fit the policy that it names; run `consentprofile check`")
+        raise CorruptRecord(MISFIT)
     return places[np.where(missing, len(places) - 1, column)]
 
 

@@ -28,7 +28,7 @@ KINDS = len(POLICY.kind_list)
 
 NUMBERS = st.one_of(
     st.integers(0, 300), st.integers(-200, -1), st.sampled_from([127, 128, 255, 256, 65_535, 65_536, 2**31, 2**32 - 1]),
-    st.integers(-(2**40), 2**40),
+    st.integers(-(2**40), 2**40), st.sampled_from([-(2**63), 2**63 - 1]),
 )  # fmt: skip
 
 
@@ -72,8 +72,8 @@ def every_block_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def number_of(packed: Packed, field: int) -> int:
     said = dict(zip(packed[3::2], packed[4::2], strict=True))
-    value = said.get(field, MISSING)
-    return value if type(value) is int else MISSING
+    value = said.get(field)
+    return max(value, MISSING + 1) if type(value) is int else MISSING
 
 
 @given(given_blocks=BLOCKS)
@@ -117,6 +117,9 @@ UNUSUAL: Mapping[str, bytes] = {
     "an event of two elements": canonical.pack([NUMBER, [], [[bytes(16), SINCE]]]),
     "a time of 64 bits": canonical.pack([NUMBER, [], [[bytes(16), 2**40, 0]]]),
     "an id of another length": canonical.pack([NUMBER, [], [[bytes(15), SINCE, 0]]]),
+    "a position of two bytes": canonical.pack([NUMBER, [], [[bytes(16), SINCE, 0, 208, 5]]]),
+    "a position without a value": canonical.pack([NUMBER, [], [[bytes(16), SINCE, 0, 1]]])[:-1],
+    "an event of many fields": canonical.pack([NUMBER, [], [[bytes(16), SINCE, 0, *([1, 1] * 33)]]]),
     "a text among the values": canonical.pack([NUMBER, [], [[bytes(16), SINCE, 0, 1, "word"]]]),
 }
 
@@ -146,6 +149,36 @@ def test_a_few_bytes_do_not_ask_for_much_memory() -> None:
     found, unread = columns.read([text] * 4096, NUMBER, FIELDS)
     assert len(unread) == 4096
     assert not len(found.at)
+
+
+def test_a_field_is_not_taken_for_another_one_of_a_policy_with_many() -> None:
+    """The byte before a position of two bytes is the position of another field."""
+    plain = block.encode(NUMBER, [[bytes(16), SINCE, 0, 208, 5]])
+    found, unread = columns.read([plain], NUMBER, (204, 208))
+    assert (len(found.at), unread.tolist()) == (0, [0])
+
+
+def test_an_array_that_says_it_is_long_does_not_ask_for_much_memory() -> None:
+    """Columns are made for pairs that there are, not for those that an event says it has."""
+    text = block.encode(NUMBER, [login(1)]).replace(b"\x91\x93", b"\x91\xdc\xff\xff", 1)
+    walk = columns._Walk([text] * 16, NUMBER)
+    walk.run()
+    assert walk._pairs == []
+    assert not walk.read().any()
+
+
+TOTAL = [field.name for field in POLICY.field_list].index("total")
+
+
+def test_a_number_of_more_than_63_bits_is_refused_either_way() -> None:
+    plain = block.encode(NUMBER, [[bytes(16), SINCE, 0, TOTAL, 2**63]])
+    sums = spec(measure='"sums"', field='"total"', limit="100")
+    with pytest.raises(CorruptRecord, match="does not fit the policy"):
+        Counting(sums).add_all([Opened(name(1), [plain], 0, 100)], POLICY, NUMBER)
+    alone = Counting(sums)
+    alone.add(name(1), CODEBOOK.read_all(block.decode(plain).events))
+    with pytest.raises(CorruptRecord, match="does not fit the policy"):
+        alone.portion()
 
 
 # ---- counted at once, and one by one --------------------------------------------------------------
