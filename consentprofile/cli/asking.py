@@ -86,7 +86,10 @@ def _noise(noise: cp.PlannedNoise) -> Iterator[tuple[str, str]]:
     """How wide figures would be, and what they would cost."""
     for one in noise.figures:
         worth = f", as much as {one.accounts:g} accounts add at most" if one.limit > 1 else ""
-        yield f"{one.name} off by", f"at most {one.interval:,}, 95 times in 100 ({noise.distribution} noise){worth}"
+        yield (
+            f"{one.name} off by",
+            f"at most {one.interval:,}, 95 times in 100 ({noise.distribution.capitalize()} noise){worth}",
+        )
     if noise.threshold is not None:
         told = f"those above {noise.threshold:,} with noise; from {noise.shown_from:,} accounts on, 95 times in 100"
         yield "keys that appear", told

@@ -14,7 +14,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A question under its number: what, by what, of which period (aware UTC, the end excluded), how protected.
 
     ``terms`` are those of the measure's own, such as the steps of a funnel. ``protection`` is the kind of protection
-    that was asked for, ``min_accounts`` its own minimum.
+    that was asked for (with what it costs: ``dp, epsilon 0.5``), ``min_accounts`` its own minimum.
     """
 
     number: int
@@ -43,8 +43,9 @@ class Terms(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """The kind of protection."""
-        return str(self.protection["kind"])
+        """The kind of protection, with what it costs where it costs anything."""
+        costs = [f"{name} {self.protection[name]}" for name in ("epsilon", "rho", "delta") if name in self.protection]
+        return ", ".join([str(self.protection["kind"]), *costs])
 
     @property
     def min_accounts(self) -> int:

@@ -83,7 +83,8 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss) -> ReleasePlan:
     when = affordable_at(whole, cost, made, now)
     noise = planned_noise(spec, asked, cost, left(whole, made, now), None if when is None else moment(when))
     approved = None if paid is not None else is_approved(session, spec)
-    return msgspec.structs.replace(plan_noisy(spec, noise), approved=approved)
+    answered_by = None if paid is None or not paid[1].files else paid[0]
+    return msgspec.structs.replace(plan_noisy(spec, noise), approved=approved, answered_by=answered_by)
 
 
 def try_to_publish(

@@ -12,6 +12,7 @@ from consentprofile.release.pictures.dimensions import Asked, Chosen, by_dimensi
 from consentprofile.release.pictures.journeys import funnel, overlap, retention, transitions, waits
 from consentprofile.release.pictures.lines import Lines
 from consentprofile.release.pictures.sets import Sets
+from consentprofile.release.pictures.steps import Funnel
 
 SUMS: Final = {
     "reached": "",
@@ -72,6 +73,8 @@ def words(asked: Asked, chosen: Chosen) -> Words:
         )
     if asked.total is not None:
         notes.append(f"all together ≈ {asked.total:,}, counted anew: no sum of what is drawn")
+    if figures.intervals and figures.measure == "retention":
+        notes.append("hatched: a share of what may be nothing but noise; a share is held between none and all")
     if chosen.drawn < chosen.of:
         notes.append(
             f"{chosen.drawn:,} of {chosen.of:,} rows are drawn, the largest first; all of them are in the data"
@@ -116,7 +119,7 @@ def _noise(asked: Asked, chosen: Chosen) -> str:
 
 def _shown(chosen: Chosen) -> str:
     """What shows how far figures can be off."""
-    if isinstance(chosen.shape, Bars | Groups | Sets):
+    if isinstance(chosen.shape, Bars | Groups | Sets | Funnel):
         return " (fine lines)"
     return " (pale bands)" if isinstance(chosen.shape, Lines) else ""
 

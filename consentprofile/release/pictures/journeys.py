@@ -45,7 +45,7 @@ def retention(asked: Asked) -> Chosen:
     rows = tuple(
         Row(
             name if values[0] is None else f"{name}  ({number(values[0])})",
-            _shares(values),
+            _noisy_shares(values, asked.off.most) if asked.figures.intervals else _shares(values),
             _marks(hidden[name]) if asked.column != ACCOUNTS and any(hidden[name]) else (),
         )
         for name, values in cohorts.items()
@@ -61,6 +61,12 @@ def _shares(values: list[Figure]) -> tuple[float | None, ...]:
     """Parts of the first; none where that is not known, or noise made it none."""
     first = values[0]
     return tuple(None if value is None or first is None or first <= 0 else value / first for value in values)
+
+
+def _noisy_shares(values: list[Figure], off: float) -> tuple[float | None, ...]:
+    """The same where figures have noise: none of what may be nothing, and no share below none or above all."""
+    first = values[0] or 0
+    return tuple(None if value is None or first <= off else min(max(value / first, 0.0), 1.0) for value in values)
 
 
 def _marks(hidden: list[bool]) -> tuple[str, ...]:
