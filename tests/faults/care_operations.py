@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from typing import Final
+from unittest.mock import patch
 
 import consentprofile as cp
+from consentprofile.release.dp.mechanisms import Noise, draw
+from consentprofile.usecases import noising, release
 from tests.faults.children import Stage
 from tests.faults.scenes import EVE, OFFICER, Operation, a_leaf, all_of, recorded
 from tests.stateful.model import Model
 from tests.support.people import ADA, agree, login
+from tests.support.policies import READERS
 from tests.support.stores import SetClock
 
 YESTERDAY: Final = "yesterday"
@@ -46,6 +50,9 @@ def _lost(model: Model) -> None:
 QUESTION: Final = "reach.toml"
 """What the specification of a release is called, beside the stores."""
 
+NOISY: Final = "noisy.toml"
+"""And one with differential privacy."""
+
 SPEC: Final = """\
 format = 1
 name = "reach"
@@ -69,7 +76,38 @@ def _approve(stage: Stage) -> None:
     stage.store.disapprove_release(given.number, actor=OFFICER)
 
 
+def _paid_for(store: cp.Store, model: Model, clock: SetClock) -> None:
+    """An officer has approved a release with noise; what draws it is loaded, so that no child has to."""
+    spec = store._session.ground.path.with_name(NOISY)
+    spec.write_text(SPEC.replace('kind = "threshold"', 'kind = "dp", epsilon = 1'))
+    store.approve_release(spec, actor=OFFICER)
+    model.leaf("release-approved", "analytics", "officer")
+    draw(Noise("laplace", 1.0), [0])
+
+
+def _release_with_noise(stage: Stage) -> None:
+    """Charged, drawn, kept: the charge stands from when the noise is drawn. The folder is no part of the store."""
+    inner = noising._draw
+
+    def drawn(*args: object) -> dict[str, bytes]:
+        stage.acknowledge()
+        return inner(*args)  # type: ignore[arg-type]  # as it was called
+
+    with patch.object(noising, "_draw", drawn), patch.object(release, "write_folder"):
+        spec = stage.path.parent.parent / NOISY
+        stage.store.release(spec, stage.beside / "out", actor=READERS["marketing"], workers=0)
+
+
 CARE: Final = (
+    Operation(
+        "release with noise",
+        _release_with_noise,
+        (
+            lambda model: model.leaf("budget-charged", "analytics", "marketer"),
+            lambda model: model.leaf("released", "analytics", "marketer"),
+        ),
+        prepare=_paid_for,
+    ),
     Operation(
         "back up the data",
         lambda stage: stage.store.back_up(stage.beside / "backup"),

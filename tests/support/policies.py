@@ -76,7 +76,7 @@ readers = ["agent"]
 precision = "hour"
 keep = 4
 collect = {{ "*" = ["channel", "platform"] }}
-release = {{ min_accounts = 3, round_to = 5, cadence = "7 days", approval = true }}
+release = {{ min_accounts = 3, round_to = 5, cadence = "7 days", approval = true, epsilon_per_year = 1 }}
 
 [purposes.marketing]
 title = "Offers"

@@ -73,9 +73,8 @@ def test_every_measure_has_a_picture_that_says_how_far_off_it_is(changes: Mappin
     assert svg.startswith(b"<?xml")
     assert png.startswith(b"\x89PNG")
     notes = words(*choose(figures)).notes
-    assert re.search(
-        r"^≈ with noise \(differential privacy, epsilon 0\.3\): off by at most [\d.,]+, 95 times", notes[0]
-    )
+    said = r"≈ with noise \(differential privacy, epsilon 0\.3\): off by at most [\d.,]+, 95 times in 100"
+    assert re.match(said, notes[0])
     assert not any("fewer than" in note for note in notes)
 
 
