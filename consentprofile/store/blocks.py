@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Final
+from contextlib import closing
+from typing import Final, TypeAlias
 
 from consentprofile.store.arrangement import misplaced_packs, stray_runs
 from consentprofile.store.packs import FIRST_SLOT, LAST_SLOT, unpack
@@ -40,6 +41,10 @@ _BETWEEN: Final = (
 _MOVABLE: Final = f"WHERE slot BETWEEN {FIRST_SLOT} AND {LAST_SLOT}"
 
 
+_Row: TypeAlias = tuple[int, int, bytes | None, bytes | None]
+"""Slot, generation and ciphertext of a block of the tail; or the body of a pack, which comes last."""
+
+
 class Blocks:
     """The blocks of a store. Changes are made inside the caller's transaction."""
 
@@ -68,17 +73,22 @@ class Blocks:
 
     def between(self, first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
         """Every block of the slots from ``first`` to ``last``, both included, by slot and generation."""
-        found: dict[tuple[int, int], list[bytes]] = {}
-        low, high = max(first, FIRST_SLOT), min(last, LAST_SLOT)
-        for slot, generation, sealed, body in self._db.execute(_BETWEEN, (first, last, low, high)).fetchall():
-            if body is None:
-                if sealed is not None:
-                    found.setdefault((slot, generation), []).append(sealed)
-                continue
-            for number, held, one in unpack(body):
-                if first <= number <= last:
-                    found.setdefault((number, held), []).append(one)
-        return found
+        with closing(self._rows(first, last)) as rows:
+            return _by_slot(rows, first, last)
+
+    def light_between(self, first: int, last: int, most: int) -> dict[tuple[int, int], list[bytes]] | None:
+        """As :meth:`between`, or None where more than about ``most`` bytes would have to be fetched."""
+        with closing(self._rows(first, last)) as rows:
+            fetched: list[_Row] = []
+            for row in rows:
+                fetched.append(row)
+                most -= len(row[2] or row[3] or b"")
+                if most < 0:
+                    return None
+        return _by_slot(fetched, first, last)
+
+    def _rows(self, first: int, last: int) -> sqlite3.Cursor:
+        return self._db.execute(_BETWEEN, (first, last, max(first, FIRST_SLOT), min(last, LAST_SLOT)))
 
     def purge(self, slot: int, below: int) -> None:
         """Drop the blocks of this slot whose generation is lower."""
@@ -140,6 +150,19 @@ class Blocks:
     def _tail_is_full(self) -> bool:
         query = f"SELECT count(*) FROM (SELECT 1 FROM block {_MOVABLE} LIMIT ?)"
         return bool(self._db.execute(query, (self._shape.tail,)).fetchone()[0] >= self._shape.tail)
+
+
+def _by_slot(rows: Iterable[_Row], first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
+    found: dict[tuple[int, int], list[bytes]] = {}
+    for slot, generation, sealed, body in rows:
+        if body is None:
+            if sealed is not None:
+                found.setdefault((slot, generation), []).append(sealed)
+            continue
+        for number, held, one in unpack(body):
+            if first <= number <= last:
+                found.setdefault((number, held), []).append(one)
+    return found
 
 
 def rows_of(connection: sqlite3.Connection, table: str) -> Rows:

@@ -31,6 +31,10 @@ _FROM: Final = bytes((VERSION, SlotKind.COMPARTMENT))
 _BELOW: Final = bytes((VERSION, SlotKind.COMPARTMENT + 1))
 
 
+MOST_BYTES: Final = 1 << 20
+"""Bytes of blocks that are fetched at once: a thousand compartments may have little in them, or a lot."""
+
+
 class Compartment(NamedTuple):
     """A compartment's slot, its header and its bytes, and the sealed blocks that name it and its generation."""
 
@@ -59,11 +63,16 @@ class Compartments:
         return [(number, header_of(record), record) for number, record in found]
 
     def between(self, first: int, last: int, purpose: int, most: int) -> list[Compartment]:
-        """The same, with their blocks."""
+        """The same, with their blocks: of one compartment all, of more no more than about :data:`MOST_BYTES`; then
+        there are fewer than there might be. None at all where there is no compartment."""
         slots = self.slots(first, last, purpose, most)
-        if not slots:
-            return []
-        blocks = self._blocks.between(slots[0][0], slots[-1][0])
+        blocks: dict[tuple[int, int], list[bytes]] | None = None
+        while blocks is None and len(slots) > 1:
+            blocks = self._blocks.light_between(slots[0][0], slots[-1][0], MOST_BYTES)
+            if blocks is None:
+                del slots[len(slots) // 2 :]
+        if blocks is None:
+            blocks = self._blocks.between(slots[0][0], slots[0][0]) if slots else {}
         return [
             Compartment(number, header, record, blocks.get((number, header.generation), ()))
             for number, header, record in slots

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from consentprofile.usecases.counting import Integers
 
 STRETCH: Final = 30_000
-"""Slots that are counted by one process at a time, between two tellings of the progress."""
+"""Slots that are counted by one process at a time, at most, between two tellings of the progress."""
 MOST_WORKERS: Final = 64
 MANY: Final = 200_000
 """As many slots are worth starting processes for."""
@@ -125,8 +125,7 @@ def take(
     def here(stretch: Stretch) -> Tally:
         counter = Counter(question, session.books, opener)
         with no_collector():
-            counter.run(lambda: _gate(session), stretch.first, stretch.last)
-            return counter.tally()
+            return counter.tally(counter.run(lambda: _gate(session), stretch.first, stretch.last))
 
     setup = Setup(
         directory=str(session.ground.path.absolute()),

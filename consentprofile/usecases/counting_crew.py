@@ -69,6 +69,9 @@ class CountingCrew:
                 self._workers.append(_Worker(setup, lock))
         except OSError as error:
             _logger.warning("a counting worker could not be started: %s", error.strerror)
+        except BaseException:  # Ctrl-C: those that were started are not left behind
+            self.end()
+            raise
 
     @property
     def processes(self) -> list[int]:
@@ -76,7 +79,10 @@ class CountingCrew:
         return [worker.process.process.pid for worker in self._workers if worker.process.alive]
 
     def count(self, stretches: Iterable[Stretch], here: Callable[[Stretch], Tally]) -> Iterator[tuple[Stretch, Tally]]:
-        """The tallies of all stretches as they come; ``here`` counts one where no worker can."""
+        """The tallies of all stretches as they come; ``here`` counts one where no worker can.
+
+        A stretch that was not counted to its end is told as far as it was, and what is left of it comes next.
+        """
         waiting = deque(stretches)
         while waiting or any(worker.under_way for worker in self._workers):
             for worker in self._workers:
@@ -84,12 +90,12 @@ class CountingCrew:
                     worker.send(waiting.popleft())
             if waiting and not any(worker.process.ready for worker in self._workers):
                 stretch = waiting.popleft()  # workers take half a second to begin
-                yield stretch, here(stretch)
+                yield _told(stretch, here(stretch), waiting)
             else:
                 select.select([worker.process.wire for worker in self._workers], [], [], LOOK_ROUND)
             for worker in list(self._workers):
                 for stretch, tally in worker.answered():
-                    yield stretch, here(stretch) if tally is None else tally
+                    yield _told(stretch, here(stretch) if tally is None else tally, waiting)
                 if not worker.process.alive:
                     _logger.warning("a counting worker has ended before its time; the others count what it had")
                     waiting.extendleft(worker.under_way)
@@ -107,3 +113,10 @@ class CountingCrew:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.end()
+
+
+def _told(stretch: Stretch, tally: Tally, waiting: deque[Stretch]) -> tuple[Stretch, Tally]:
+    """What was counted of a stretch; the rest of it waits."""
+    if tally.last < stretch.last:
+        waiting.appendleft(Stretch(tally.last + 1, stretch.last))
+    return Stretch(stretch.first, tally.last), tally

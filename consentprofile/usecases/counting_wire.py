@@ -1,8 +1,8 @@
 """What a store and its counting workers say to each other, in frames (:mod:`consentprofile.usecases.worker_process`).
 
 The store says a :class:`Setup` once, then one :class:`Stretch` after the other; the worker answers each, in order, by a
-:class:`Packed` tally, or ``nil`` where it could not: then the store counts the stretch itself and learns why. So no
-error crosses, and nothing personal with it.
+:class:`Packed` tally of all or the first of its slots, or ``nil`` where it could not: then the store counts the stretch
+itself and learns why. So no error crosses, and nothing personal with it.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
 class Packed(Withheld, frozen=True, array_like=True):
     """A tally as bytes: numbers of accounts and cells of 32 bits, all others of 64, as this machine writes them."""
 
+    last: int
     pseudonyms: bytes
     account: bytes
     cell: bytes
@@ -60,6 +61,7 @@ class Packed(Withheld, frozen=True, array_like=True):
         """The bytes of a tally."""
         portion = tally.portion
         return cls(
+            tally.last,
             portion.pseudonyms.tobytes(),
             portion.account.tobytes(),
             portion.cell.tobytes(),
@@ -80,7 +82,7 @@ class Packed(Withheld, frozen=True, array_like=True):
             np.frombuffer(self.cell, dtype=np.uint32),
             None if self.amounts is None else tuple(map(_integers, self.amounts)),
         )
-        return Tally(portion, _integers(self.slot), _integers(self.generation), _integers(self.until))
+        return Tally(self.last, portion, _integers(self.slot), _integers(self.generation), _integers(self.until))
 
 
 def _integers(data: bytes) -> NDArray[np.int64]:

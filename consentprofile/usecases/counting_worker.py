@@ -51,8 +51,8 @@ class _Desk:
         stretch = stretches.decode(task)
         try:
             counter = Counter(self._question, self._books, self._opener)
-            counter.run(self._gate, stretch.first, stretch.last)
-            return frame(Packed.of(counter.tally()))
+            last = counter.run(self._gate, stretch.first, stretch.last)
+            return frame(Packed.of(counter.tally(last)))
         except (ConsentProfileError, sqlite3.Error):
             return frame(None)
 

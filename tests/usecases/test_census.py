@@ -6,22 +6,27 @@ import base64
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import consentprofile as cp
+from consentprofile import canonical
 from consentprofile.crypto.tags import CompartmentSecret
 from consentprofile.release.spec_file import read_spec
-from consentprofile.usecases import census, counting_crew
+from consentprofile.store import compartments
+from consentprofile.store.compartments import Compartment
+from consentprofile.usecases import census, counting, counting_crew, counting_worker
 from consentprofile.usecases.census import Census, Standing
 from consentprofile.usecases.counting import Tally
 from consentprofile.usecases.counting_crew import CountingCrew
-from consentprofile.usecases.counting_wire import Setup, Stretch
+from consentprofile.usecases.counting_wire import Setup, Stretch, answers
 from consentprofile.usecases.session import Session
+from consentprofile.usecases.worker_process import LENGTH
 from tests.usecases.scene import ACCOUNT, Scene, event
 from tests.usecases.test_release import APRIL, SPEC, populated
 
@@ -86,6 +91,63 @@ def test_several_processes_count_the_same_as_one(scene: Scene, spec: Path) -> No
     assert people(alone) == PEOPLE - 2
     assert len(ReadyCrew.began) == 2
     assert same(alone, together)
+
+
+SMALL: dict[str, tuple[ModuleType, str, float]] = {
+    "bytes that are fetched at once": (compartments, "MOST_BYTES", 0),
+    "seconds of a slice": (counting, "LONGEST", 0.0),
+    "seconds of a stretch": (counting, "PATIENCE", -1.0),
+    "bytes that are counted at once": (counting, "BATCH_BYTES", 0),
+}
+
+
+@pytest.mark.parametrize("smalls", [*([one] for one in SMALL.values()), SMALL.values()], ids=[*SMALL, "all of them"])
+def test_however_little_is_taken_at_once_everybody_is_counted(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch, smalls: Iterable[tuple[ModuleType, str, float]]
+) -> None:
+    session = scene.store._session
+    expected = taken(session).standing(session)
+    for module, name, value in smalls:
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(census, "STRETCH", 1_000)
+    assert same(expected, taken(session).standing(session))
+
+
+def test_a_slice_opens_no_more_than_its_time_allows(scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One account at least; how many others were fetched with it does not matter."""
+    opened: list[int] = []
+    opening = counting.Counter._open
+
+    def counted(counter: counting.Counter, found: Sequence[Compartment], end: float) -> int:
+        opened.append(opening(counter, found, end))
+        return opened[-1]
+
+    monkeypatch.setattr(counting.Counter, "_open", counted)
+    monkeypatch.setattr(counting, "LONGEST", 0.0)
+    taken(scene.store._session)
+    assert max(opened) == 1
+    assert sum(opened) == PEOPLE
+
+
+def test_a_worker_that_takes_long_answers_with_what_it_has(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever waits would take it for dead, and count everything by itself."""
+    setups: list[Setup] = []
+
+    class Noting(CountingCrew):
+        def __init__(self, setup: Setup, workers: int, lock: int) -> None:
+            setups.append(setup)
+            super().__init__(setup, workers, lock)
+
+    monkeypatch.setattr(census, "CountingCrew", Noting)
+    taken(scene.store._session)
+    monkeypatch.setattr(counting, "PATIENCE", -1.0)
+    monkeypatch.setattr(counting, "LONGEST", 0.0)
+    desk = counting_worker._Desk(setups[0])
+    answer = answers.decode(desk.count(canonical.pack([1, 10_000]))[LENGTH.size :])
+    assert answer is not None
+    assert answer.tally.slot.tolist() == [answer.tally.last]
 
 
 def test_each_account_is_told_of_once(scene: Scene, spec: Path) -> None:
