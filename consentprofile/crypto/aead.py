@@ -10,6 +10,7 @@ would repeat it. What is *not* hidden: the length of the plaintext, and which ke
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -22,6 +23,8 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 OVERHEAD: Final = NONCE_BYTES + TAG_BYTES
+
+_UNAUTHENTIC: Final = "a sealed record does not authenticate; run `consentprofile check`"
 
 
 class SealingKey:
@@ -42,7 +45,7 @@ class SealingKey:
         try:
             return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
         except (InvalidTag, ValueError):
-            raise CorruptRecord("a sealed record does not authenticate; run `consentprofile check`") from None
+            raise CorruptRecord(_UNAUTHENTIC) from None
 
     def __repr__(self) -> str:
         return "<SealingKey, withheld>"
@@ -55,6 +58,18 @@ class SealingKey:
 
     def __deepcopy__(self, memo: object) -> NoReturn:
         raise TypeError("keys are not copied")
+
+
+def open_all(key: bytes, sealed: Iterable[bytes], associated: bytes) -> list[bytes]:
+    """What one key has sealed with the same ``associated`` data, opened, the key used for nothing else.
+
+    As :meth:`SealingKey.open` for each, without an object that keeps the key. Raises :class:`CorruptRecord`.
+    """
+    decrypt = AESGCMSIV(key).decrypt
+    try:
+        return [decrypt(one[:NONCE_BYTES], one[NONCE_BYTES:], associated) for one in sealed]
+    except (InvalidTag, ValueError):
+        raise CorruptRecord(_UNAUTHENTIC) from None
 
 
 class SuccessorKey(SealingKey):

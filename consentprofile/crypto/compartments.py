@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
-from consentprofile.crypto.aead import KEY_BYTES, SealingKey
+from consentprofile.crypto.aead import KEY_BYTES, SealingKey, open_all
 from consentprofile.crypto.binding import RecordBinding, RecordType
 from consentprofile.crypto.slots import HEADER
 from consentprofile.crypto.tags import CompartmentSecret
@@ -31,9 +31,7 @@ class CompartmentOpener:
         """
         associated = self._key.associate(slot, generation, record[: HEADER.size] + terms)
         opened = self._wrapping.open(record[HEADER.size :], associated)
-        open_block = SealingKey(opened[:KEY_BYTES]).open
-        associated = self._block.associate(slot, generation)
-        plain = [open_block(sealed, associated) for sealed in blocks]
+        plain = open_all(opened[:KEY_BYTES], blocks, self._block.associate(slot, generation))
         return CompartmentSecret(opened[KEY_BYTES:]).member(), plain
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -28,12 +28,25 @@ _CAPABILITY: Final = b"\x07"
 # What HMAC (RFC 2104) hashes before the message and before the inner digest is a block of 64 bytes: the key, filled up
 # with zeros, each byte XOR 0x36 or 0x5c.
 _BLOCK_BYTES: Final = 64
-_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def _pad(key: bytes, mask: bytes) -> bytes:
-    return key.ljust(_BLOCK_BYTES, b"\0").translate(mask)
+class _Mask(NamedTuple):
+    """One of the two: what each byte of the key becomes, and the zeros behind it."""
+
+    table: bytes
+    zeros: bytes
+
+
+def _mask(byte: int) -> _Mask:
+    return _Mask(bytes(each ^ byte for each in range(256)), bytes((byte,)) * _BLOCK_BYTES)
+
+
+_INNER: Final = _mask(0x36)
+_OUTER: Final = _mask(0x5C)
+
+
+def _pad(key: bytes, mask: _Mask) -> bytes:
+    return key.translate(mask.table) + mask.zeros[len(key) :]
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:

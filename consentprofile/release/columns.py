@@ -202,6 +202,10 @@ class _Walk:
         for pair in pairs:
             named = self._bytes[pair]
             named[pair == 0] = 0xFF
+            if len(named) and (named == named[0]).all():  # mostly every event has the same field here
+                if (field := int(named[0])) in found:
+                    found[field] = self._values(pair + 1)
+                continue
             for field, values in found.items():
                 here = np.flatnonzero(named == field)
                 values[here] = self._values(pair[here] + 1)
