@@ -103,6 +103,8 @@ def try_to_publish(
         approved.require()
         if session.ground.keyring.changes() != standing.changes or now >= standing.until:
             return None
+        # What could not be signed for is not paid for.
+        heads.require_extension(session, session.ground.log.head().frontier)
         found = ledger.charged(known, spec)
         paid = _pay(session, spec, spec.noise.loss, known, now, asker) if found is None else Paid(*found)
         heads.checkpoint(session)

@@ -287,6 +287,17 @@ def test_an_older_data_file_does_not_give_budget_back(shop: NoisyShop, tmp_path:
         shop.release(shop.spec("epsilon = 0.001"), "again")
 
 
+def test_over_a_log_that_was_cut_nothing_is_charged(shop: NoisyShop) -> None:
+    """It could not be signed for, so an older file could pass for it."""
+    shop.store.audit.checkpoint()
+    before = shop.leaves()[-1].sequence
+    write(shop, "UPDATE node SET hash = zeroblob(32)", "UPDATE checkpoint SET root = zeroblob(32)")
+    with pytest.raises(cp.BrokenLog):
+        shop.release(shop.spec())
+    assert shop.leaves()[-1].sequence == before
+    assert shop.budget().charges == ()
+
+
 def test_both_files_of_an_earlier_day_give_budget_back(shop: NoisyShop, tmp_path: Path) -> None:
     """What works, and is said: nothing on this machine is left to tell. The manifest that is out tells."""
     shop.store.close()

@@ -18,7 +18,7 @@ JOINT: Final = (1 + CONFIDENCE) / 2
 """How often each of two intervals does, so that both do at least as often as :data:`CONFIDENCE`."""
 
 _WIDEST: Final = 20_000
-"""Beyond this scale sums of several draws are bounded, not added up."""
+"""The scale, times the root of the number of draws, beyond which a sum is bounded, not added up."""
 _SLACK: Final = 1e-9
 """More than adding up in floating point can be wrong by."""
 
@@ -27,7 +27,7 @@ _SLACK: Final = 1e-9
 def half_width(noise: Noise, terms: int = 1, confidence: float = CONFIDENCE) -> int:
     """The smallest h for which the sum of ``terms`` draws lies within -h and h with probability ``confidence``.
 
-    Found exactly, by adding up probabilities; for scales beyond 20,000 by a bound that is never too small: a
+    Found exactly, by adding up probabilities; for sums wider than 20,000 by a bound that is never too small: a
     discrete Gaussian reaches no further than a continuous one and a step (Canonne, Kamath, Steinke 2020,
     proposition 25), and sums of Laplace draws no further than Chernoff's bound. No terms: 0. Cached.
     """
@@ -36,7 +36,7 @@ def half_width(noise: Noise, terms: int = 1, confidence: float = CONFIDENCE) -> 
     outside = 1 - confidence
     if noise.distribution == "laplace" and terms == 1:
         return _laplace(noise.scale, outside)
-    if noise.scale <= _WIDEST:
+    if noise.scale * math.sqrt(terms) <= _WIDEST:
         return _added_up(noise, terms, outside)
     if noise.distribution == "gaussian" and terms == 1:
         return math.ceil(1 + noise.scale * _normal_quantile(outside / 2))

@@ -48,7 +48,8 @@ def test_beyond_the_scale_that_is_added_up_a_bound_takes_over_and_is_never_narro
     distribution: str, terms: int
 ) -> None:
     kind = Noise("laplace" if distribution == "laplace" else "gaussian", 0)
-    added, bounded = (half_width(kind._replace(scale=scale), terms) / scale for scale in (20_000.0, 20_001.0))
+    scales = [scale / math.sqrt(terms) for scale in (19_999.0, 20_001.0)]
+    added, bounded = (half_width(kind._replace(scale=scale), terms) / scale for scale in scales)
     assert 0.999 * added <= bounded <= 1.7 * added
 
 

@@ -120,3 +120,15 @@ def test_what_was_counted_is_not_to_be_seen_in_what_is_told() -> None:
     spec = asked()
     held: Counted = tallied(spec, {1: [event()]})
     assert "1" not in repr(held)
+
+
+@pytest.mark.parametrize("protection", ["epsilon = 0.001", "rho = 1e-7"])
+def test_the_largest_limits_and_the_smallest_losses_are_drawn_and_have_intervals(protection: str) -> None:
+    spec = asked(
+        protection, RHO, measure='"sums"', field='"total"', limit="1_000_000_000", by='["day"]', cells_per_account="182"
+    )
+    drawn = drawn_with(spec)
+    noisy = protect(spec, tallied(spec, {1: [event("purchase", total=5)]}), drawn)
+    assert None not in noisy.values
+    assert all(10**9 < interval < 2**62 for interval in drawn.intervals)
+    assert any(abs(value or 0) > drawn.intervals[0] // 20 for value in noisy.values)
