@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from itertools import chain
 from typing import Final
 
 from consentprofile import canonical
@@ -114,13 +113,14 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
     if precision != "second":
         times = [calendar.floor(at, precision) for at in times]
     days = None if precision == "month" else calendar.day_numbers(times)
-    # Events of a block that say the same share one tuple of fields: it is made a dictionary of once.
+    # Events of a block that say the same share one tuple of fields: it is looked into once.
     shared = {id(event.fields): event.fields for event in kept}
     dictionaries = {known: dict(fields) for known, fields in shared.items()}
     said = [dictionaries[id(event.fields)] for event in kept]
+    others: set[str] = set().union(*dictionaries.values()).difference(RESERVED_FIELDS)
     channels, platforms, used = _column(said, "channel"), _column(said, "platform"), _column(said, "device")
     steps, steps_cut = journey.path(zip(times, channels, platforms, strict=True))  # type: ignore[arg-type]  # are texts
-    preferences, last = _last_values(said, times, days, policy, precision)
+    preferences, last = _last_values(said, others, times, days, policy, precision)
     return Profile(
         purpose=purpose.name,
         precision=precision,
@@ -136,7 +136,7 @@ def fold(events: Iterable[Recorded], policy: Policy, purpose: Purpose) -> Profil
         sessions=journey.sessions(times) if precision == "second" else None,
         path=steps,
         path_cut=steps_cut,
-        interests=None if days is None else _interests(said, days, policy),
+        interests=None if days is None else _interests(said, others, days, policy),
         preferences=preferences,
         last=last,
     )
@@ -191,25 +191,28 @@ def _devices(times: Sequence[int], used: Sequence[Value | None], on: Sequence[Va
     }
 
 
-def _interests(said: Sequence[Mapping[str, Value]], days: Sequence[int], policy: Policy) -> dict[str, dict[str, int]]:
-    """Distinct days by value by field."""
-    names = {field.name for field in policy.field_list if isinstance(field, EnumField)}.difference(RESERVED_FIELDS)
+def _interests(
+    said: Sequence[Mapping[str, Value]], names: Iterable[str], days: Sequence[int], policy: Policy
+) -> dict[str, dict[str, int]]:
+    """Distinct days by value by field, for the fields of these names that have closed vocabularies."""
     result: dict[str, dict[str, int]] = {}
-    for name in sorted(names.intersection(chain.from_iterable(said))):
-        daily = set(zip(_column(said, name), days, strict=True))
-        result[name] = _sorted_counts([value for value, _ in daily])
+    for name in sorted(names):
+        if isinstance(policy.fields.get(name), EnumField):
+            daily = set(zip(_column(said, name), days, strict=True))
+            result[name] = _sorted_counts([value for value, _ in daily])
     return result
 
 
 def _last_values(
     said: Sequence[Mapping[str, Value]],
+    names: Iterable[str],
     times: Sequence[int],
     days: Sequence[int] | None,
     policy: Policy,
     precision: Precision,
 ) -> tuple[dict[str, Stated], dict[str, Stated]]:
-    """The last values of preferences, and of the other fields that have no part of the profile to themselves."""
-    missing = set(chain.from_iterable(said)).difference(RESERVED_FIELDS)
+    """The last values of preferences among the fields of these names, and of the others."""
+    missing = set(names)
     newest: dict[str, int] = {}
     for index in range(len(said) - 1, -1, -1):
         if not missing:
@@ -219,18 +222,16 @@ def _last_values(
             missing.discard(name)
     preferences: dict[str, Stated] = {}
     last: dict[str, Stated] = {}
-    if not newest:
-        return preferences, last
-    for field in sorted(policy.field_list, key=lambda field: field.name):
-        place = newest.get(field.name)
-        if place is None:
+    for name, place in sorted(newest.items()):
+        field = policy.fields.get(name)
+        if field is None:
             continue
-        value: Value | None = said[place][field.name]
-        if precision != "second" and _is_disputed(said, times, place, field.name):
+        value: Value | None = said[place][name]
+        if precision != "second" and _is_disputed(said, times, place, name):
             value = None
         stated = Stated(value=value, on=None if days is None else Calendar.day_of(days[place]))
         preferred = not isinstance(field, AmountField | TokenField) and field.preference
-        (preferences if preferred else last)[field.name] = stated
+        (preferences if preferred else last)[name] = stated
     return preferences, last
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from consentprofile.errors import BrokenLog, CorruptRecord
-from consentprofile.store.counts import NOTHING
+from consentprofile.store.counts import NOTHING, Adder
 from consentprofile.tlog.leaf import VERSION, Draft, Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
 
@@ -46,6 +46,8 @@ class Log:
         self._db = connection
         self._written: tuple[bytes, Frontier] | None = None
         """What was written last and the frontier behind it, until that is handed out, for it may be changed then."""
+        self.counts: Final = Adder()
+        """What adds to the counts of recording."""
 
     def head(self) -> Head:
         """The head. Raises :class:`BrokenLog` where it is missing."""

@@ -2,7 +2,6 @@
 
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.compartments import Compartment, CompartmentFiles, Compartments
-from consentprofile.store.counts import add as add_counts
 from consentprofile.store.counts import decode as decode_counts
 from consentprofile.store.files import DATA, KEYS, Durability
 from consentprofile.store.ground import Ground, create_directory
@@ -69,7 +68,6 @@ __all__ = [
     "StoredRelease",
     "Terms",
     "Work",
-    "add_counts",
     "create_directory",
     "decode_counts",
     "destroyed",

@@ -17,7 +17,7 @@ import msgspec
 from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
 from consentprofile.model.event import Event, Outcome
-from consentprofile.store.ports import BLOCK, Head, SealedRow, add_counts, decode_counts
+from consentprofile.store.ports import BLOCK, Head, SealedRow, decode_counts
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
 from consentprofile.usecases.batches import Batch, batches, one_ahead
@@ -173,7 +173,7 @@ def _write(
     """Write the blocks, the counts and the leaf of a transaction of ``events``; ``head`` is the log's, if known."""
     ground = session.ground
     head = ground.log.head() if head is None else head
-    head = head._replace(counts=add_counts(head.counts, counts))
+    head = head._replace(counts=ground.log.counts.add(head.counts, counts))
     if not rows:
         ground.log.count(head.counts)
     else:
