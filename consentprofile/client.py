@@ -315,8 +315,9 @@ class Store(Releasing, Care):
 
         For when it must end, too, that an old capability tells who is in the store. Nobody may have the store open
         meanwhile (:class:`StoreBusy`). Interrupted, the store opens no more until this is carried to its end: with
-        ``key`` the new one, and no ``new_key``; None where there is nothing to carry on. Raises as :meth:`rotate_keys`,
-        and :class:`CorruptRecord` where the id of an account does not open.
+        ``key`` the new one, and no ``new_key``; None where there is nothing to carry on. Accounts whose id is lost keep
+        their tag, and are counted in the answer. Raises as :meth:`rotate_keys`, and :class:`CorruptRecord` where the id
+        of an account is not the one that its tag was made of; then nothing was changed.
         """
         return retagging.retag(Path(path), key, new_key, clock, wait=wait, progress=progress)
 

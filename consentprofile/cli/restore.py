@@ -136,3 +136,8 @@ def _show(out: Output, found: cp.Restored) -> None:
             f"Log and keyring disagreed: {count(found.keys_gone, 'key')} gone, {count(found.keys_found, 'key')} found; "
             "each has a leaf."
         )
+    if found.without_id:
+        out.warn(
+            f"Of {count(found.without_id, 'account')} this data does not have the id. Their consents stand; the id is "
+            "written again by any decision of theirs, also one that stands already, and by `access`."
+        )

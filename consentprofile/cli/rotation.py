@@ -68,6 +68,12 @@ def rotate_command(
     )
     if done.damaged:
         out.warn(f"{done.damaged:,} of them were damaged and are lost: run `check`.")
+    if done.under_former_tags:
+        out.warn(
+            f"{count(done.under_former_tags, 'account')} got no new tag, for the id is lost: nothing is recorded or "
+            "read for them until they move. Any decision of theirs moves them, also one that stands already, and so "
+            "does `access`."
+        )
     out.warn(
         "From now on the store opens with the new key only: keep a copy of it apart, give it to the programs that open "
         "the store, issue capabilities anew, and make new backups of the keyring and of the data. An old copy of the "

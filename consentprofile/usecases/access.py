@@ -6,19 +6,19 @@ grace, is shown as not in force. Reading it leaves a leaf, an entry in the accou
 
 from __future__ import annotations
 
-from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.slots import Slot
 from consentprofile.model.consent import IN_FORCE, Consent
 from consentprofile.model.ids import normalize_account, parse_actor
 from consentprofile.model.profile import Profile, dedupe, fold
 from consentprofile.model.withheld import Withheld
-from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE
+from consentprofile.store.ports import ACCOUNT_PLACE, BLOCK, FIRST_PURPOSE_PLACE
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import tracing
+from consentprofile.usecases.account_keys import sealed_id
 from consentprofile.usecases.consent import consents
 from consentprofile.usecases.reading import StoredEvent, open_all_blocks, public_event
 from consentprofile.usecases.session import Session
-from consentprofile.usecases.tags import find
+from consentprofile.usecases.tags import find, recall
 from consentprofile.usecases.tracing import Trace
 
 
@@ -52,8 +52,7 @@ def access(session: Session, account: str, *, actor: str = "officer:unnamed", re
     session.keys.require_officer()
     who = parse_actor(actor)
     ground, normalized = session.ground, normalize_account(account)
-    with ground.files.reading():
-        tag = find(session, ground.keyring, normalized).tag
+    tag = recall(session, normalized)
     now = tracing.leave(session, who, Operation.ACCESSED, tracing.require_reason(reason), tag=tag)
     role = who.role if who.role in session.policy.all_roles else ""
     standing = consents(session, account, role=role)
@@ -96,6 +95,5 @@ def _account(session: Session, slot: Slot | None) -> tuple[str | None, list[Trac
     if slot is None:
         return None, []
     key = session.keys.unwrap(slot)
-    rows = session.ground.rows(ACCOUNT).of(slot.number, slot.header.generation)
-    known = key.open(RecordType.ACCOUNT, rows[-1]).decode() if rows else None
-    return known, tracing.entries(session, key, "")
+    known = sealed_id(session, slot)
+    return None if known is None else known.decode(), tracing.entries(session, key, "")

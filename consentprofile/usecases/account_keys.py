@@ -65,15 +65,32 @@ class AccountKeys:
         self._keyring = keyring
         self.tag = tag
         self.slots = keyring.slots_of(tag)
+        self._id_is_there = False
 
     def account(self, changes: Changes, normalized: bytes) -> SlotKey:
         """The account key; minted, with the sealed id, where the account is new (or was erased)."""
         slot = self.slots.get(ACCOUNT_PLACE)
         if slot is not None:
+            self.keep_id(changes, normalized)
             return self._session.keys.unwrap(slot)
         key = self._mint(ACCOUNT_PLACE, SlotHeader(SlotKind.ACCOUNT, 0, 0, since=changes.now))
         changes.row(ACCOUNT, RecordType.ACCOUNT, key, normalized)
+        self._id_is_there = True
         return key
+
+    def keep_id(self, changes: Changes, normalized: bytes) -> bool:
+        """Seal the account's id again where it was lost with the data that held it; whether it was.
+
+        The caller sees to a leaf. Cost: one query, once for each account.
+        """
+        slot = self.slots.get(ACCOUNT_PLACE)
+        if slot is None or self._id_is_there:
+            return False
+        self._id_is_there = True
+        if has_id(self._session, slot):
+            return False
+        changes.row(ACCOUNT, RecordType.ACCOUNT, self._session.keys.unwrap(slot), normalized)
+        return True
 
     def evidence(self, changes: Changes) -> SlotKey:
         """The evidence key; minted where the account has none."""
@@ -178,6 +195,25 @@ class AccountKeys:
     def _write(self, place: int, slot: Slot) -> None:
         self._keyring.overwrite(slot)
         self.slots[place] = slot
+
+
+def sealed_id(session: Session, slot: Slot) -> bytes | None:
+    """The normalized id of the account whose key lives in ``slot``, as ``data.db`` has it.
+
+    None where it is lost: the data was restored from a copy that did not know the account yet, or the row was deleted.
+    Raises :class:`CorruptRecord`, :class:`DestroyedKey`.
+    """
+    rows = _ids(session, slot)
+    return session.keys.unwrap(slot).open(RecordType.ACCOUNT, rows[-1]) if rows else None
+
+
+def has_id(session: Session, slot: Slot) -> bool:
+    """Whether there is an id of the account whose key lives in ``slot``. Nothing is opened."""
+    return bool(_ids(session, slot))
+
+
+def _ids(session: Session, slot: Slot) -> list[bytes]:
+    return session.ground.rows(ACCOUNT).of(slot.number, slot.header.generation)
 
 
 def add_evidence(

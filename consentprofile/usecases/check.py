@@ -19,7 +19,7 @@ from consentprofile.model.policy import Policy
 from consentprofile.release.cells import has_numpy
 from consentprofile.store.ports import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, SealedRow, StoredRelease, place_of
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases import budget, released, verifying
+from consentprofile.usecases import budget, released, verifying, whereabouts
 from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.session import Session
 
@@ -41,7 +41,8 @@ UNKNOWABLE: Final = (
     "that no copy of the key file or the keyring exists elsewhere: a local file cannot prove it",
     "that nobody with the key has rewritten the log, and nobody has put back both files with an older anchor: keep a "
     "signed checkpoint elsewhere, and hold the log against it with `audit verify --checkpoint`",
-    "that no sealed row was deleted by somebody with write access: what is gone leaves no mark of its own",
+    "that no sealed row was deleted by somebody with write access: but for the ids of accounts, what is gone leaves no "
+    "mark of its own",
 )
 
 
@@ -102,6 +103,8 @@ def check(session: Session, *, repair: bool = False, progress: Callable[[str], N
         except CorruptRecord as error:
             rows[table], found = 0, [Finding(what=str(error), where=table)]
         findings += found
+    say("accounts")
+    findings += [Finding(what=what, where="account") for what in whereabouts.disagreements(session)]
     say("runs")
     findings += _runs(session)
     say("actor book")

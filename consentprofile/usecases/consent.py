@@ -78,7 +78,8 @@ def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = 
     """Carry out decisions, all or none, in one change of the keyring.
 
     Decisions that are older than what stands, or than an erasure of the account, change nothing: repeating an import
-    adds nothing. ``imported`` also takes decisions under superseded notices. Raises :class:`InvalidDecision`,
+    adds nothing. But whoever is named and alive gets the sealed id again where it was lost, and the tag under the index
+    key in force. ``imported`` also takes decisions under superseded notices. Raises :class:`InvalidDecision`,
     :class:`InvalidAccount` or :class:`UndeclaredPurpose`; then nothing has changed.
     """
     session.keys.require_officer()
@@ -90,10 +91,10 @@ def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = 
 
         def change(keyring: Keyring) -> Work:
             answers.clear()
-            changes = Changes(session, now)
+            changes, mended = Changes(session, now), False
             accounts: dict[bytes, AccountKeys] = {}
             for decision in judged:
-                tag = bring(session, keyring, decision.normalized)
+                tag, moved = bring(session, keyring, decision.normalized)
                 account = accounts.get(tag)
                 if account is None:
                     account = accounts[tag] = AccountKeys(session, keyring, tag)
@@ -101,6 +102,9 @@ def decide(session: Session, decisions: Sequence[Decision], *, imported: bool = 
                     {purpose: _apply(session, keyring, account, changes, decision, purpose, role)
                      for purpose in decision.purposes}
                 )  # fmt: skip
+                mended |= moved | account.keep_id(changes, decision.normalized)
+            if mended and not changes.leaves:
+                changes.leaf(Operation.REPAIRED, role=role)
             return changes.work()
 
         try:

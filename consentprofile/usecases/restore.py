@@ -77,7 +77,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     others had, too. ``log`` is ``kept`` (the store's own), ``copied`` (the backup's, which reaches all that was
     signed), ``lineage`` (the backup's, which goes on under the new name ``origin``) or ``broken`` (it does not verify,
     and is not signed any more). ``lost`` is how many leaves are known to be missing. ``keys_gone`` and ``keys_found``
-    are keys on which log and keyring disagreed.
+    are keys on which log and keyring disagreed. ``without_id`` are accounts whose id the data does not have: their
+    consents stand, and it is written again when they are named.
     """
 
     dry_run: bool
@@ -95,6 +96,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     keys_gone: int
     keys_found: int
+    without_id: int = 0
 
 
 class _Recalled:
@@ -215,6 +217,7 @@ def restore(
                 lost=lost,
                 keys_gone=gone,
                 keys_found=known,
+                without_id=judged.without_id,
             )
         finally:
             found.opened.close()

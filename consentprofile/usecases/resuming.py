@@ -19,6 +19,7 @@ from consentprofile.errors import BrokenLog, DestroyedKey, QuarantinedRecord, Re
 from consentprofile.model.consent import State
 from consentprofile.model.policy import Policy
 from consentprofile.store.ports import (
+    ACCOUNT,
     ACCOUNT_PLACE,
     EVIDENCE_PLACE,
     POLICY,
@@ -33,6 +34,7 @@ from consentprofile.usecases import heads
 from consentprofile.usecases.account_keys import AccountKeys, Changes
 from consentprofile.usecases.policies import root_of
 from consentprofile.usecases.session import DEFAULT_ORIGIN, Session
+from consentprofile.usecases.whereabouts import without_id
 
 PAGE: Final = 500
 BATCH: Final = 500
@@ -194,13 +196,15 @@ def _destroy(session: Session, keyring: Keyring, slot: Slot, death: Death, chang
 class Judged(NamedTuple):
     """Rows by table: which open, which were purged because their key is dead, and which were left alone.
 
-    ``beyond`` has the highest generation that rows from elsewhere name, by the slot that they name.
+    ``beyond`` has the highest generation that rows from elsewhere name, by the slot that they name. ``without_id`` is
+    how many accounts have a key, and no row with their id.
     """
 
     alive: dict[str, int]
     purged: dict[str, int]
     quarantined: dict[str, int]
     beyond: dict[int, int]
+    without_id: int
 
 
 def judge(session: Session) -> Judged:
@@ -210,10 +214,13 @@ def judge(session: Session) -> Judged:
     """
     alive, purged, quarantined = (dict.fromkeys(TABLES, 0) for _ in range(3))
     beyond: dict[int, int] = {}
+    lost = 0
     for first, last, slots in _pages(session):
         for table in TABLES:
             with session.ground.files.reading():
                 rows = session.ground.rows(table).between(first, last)
+            if table == ACCOUNT:
+                lost += without_id(slots.values(), rows)
             dead = set()
             for (number, generation), sealed in rows.items():
                 try:
@@ -229,7 +236,7 @@ def judge(session: Session) -> Judged:
                 with session.ground.writing(), session.ground.files.data_transaction(full=True):
                     for number in dead:
                         session.ground.rows(table).purge(number, slots[number].header.generation)
-    return Judged(alive, purged, quarantined, beyond)
+    return Judged(alive, purged, quarantined, beyond, lost)
 
 
 def _require_alive(generation: int, slot: Slot | None) -> None:

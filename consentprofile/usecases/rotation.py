@@ -48,14 +48,15 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     """What a rotation did: the ``epoch`` that is in force, keys in slots that were wrapped anew, entries of the actor
     book and the ledger that were sealed anew.
 
-    ``damaged`` of all these opened under no key, and are as they were: no key will open them any more. Accounts that
-    got no new tag, for their ids were lost amid a re-tagging, are counted there, too.
+    ``damaged`` of all these opened under no key, and are as they were: no key will open them any more. Of a re-tagging,
+    ``under_former_tags`` are accounts that got no new tag, for their id is lost: they move when somebody names them.
     """
 
     epoch: int
     keys: int
     entries: int
     damaged: int
+    under_former_tags: int = 0
 
 
 def rotate(session: Session, key: KeyProvider, *, progress: Progress | None = None) -> Rotated:

@@ -14,7 +14,7 @@ from consentprofile.store.ports import TRAIL, Keyring, Work
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases.account_keys import AccountKeys, Changes
 from consentprofile.usecases.session import Session
-from consentprofile.usecases.tags import bring
+from consentprofile.usecases.tags import bring, recall
 from consentprofile.usecases.tracing import commitment, trail_entry
 
 
@@ -35,13 +35,14 @@ def _set(session: Session, account: str, reason: str, actor: str, *, lift: bool)
         raise InvalidDecision("the policy declares no such reason; `policy show` lists the reasons for suppression")
     normalized = normalize_account(account)
     operation = Operation.SUPPRESSION_LIFTED if lift else Operation.SUPPRESSED
+    recall(session, normalized)
     with session.ground.writing():
         now = session.now()
         first = session.ground.log.size()
 
         def change(keyring: Keyring) -> Work:
             changes = Changes(session, now)
-            tag = bring(session, keyring, normalized)
+            tag, _ = bring(session, keyring, normalized)
             noted = reason in keyring.reasons(tag, session.keys.index)
             if noted is not lift:
                 return changes.work()

@@ -19,7 +19,7 @@ from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases.actor_book import open_entry
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.session import Session
-from consentprofile.usecases.tags import find
+from consentprofile.usecases.tags import recall
 
 PAGE: Final = 1_000
 SALT_BYTES: Final = 16
@@ -105,8 +105,7 @@ def of_account(session: Session, account: str, *, actor: str, reason: str | None
     """
     session.keys.require_officer()
     who, normalized = parse_actor(actor), normalize_account(account)
-    with session.ground.files.reading():
-        tag = find(session, session.ground.keyring, normalized).tag
+    tag = recall(session, normalized)
     leave(session, who, Operation.AUDIT_READ, require_reason(reason), tag=tag)
     with session.ground.files.reading(), session.ground.keyring.snapshot():
         traces = [trace for slot in session.ground.keyring.slots_of(tag).items() for trace in _of_slot(session, *slot)]

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 import consentprofile as cp
 from consentprofile.cli.main import main
 from tests.cli.conftest import ACCOUNT, Shop
+from tests.support.people import edit
 
 
 def run(*arguments: str, key: str = "new.key") -> Result:
@@ -34,7 +35,7 @@ def test_after_a_rotation_the_new_key_opens_the_store_and_the_old_one_does_not(s
 def test_the_new_key_may_be_a_variable(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_KEY", cp.new_key_text())
     answer = shop.answer("keys", "rotate", "--new-key-env", "SHOP_KEY")
-    assert answer["rotation"] == {"epoch": 2, "keys": 7, "entries": 0, "damaged": 0}
+    assert answer["rotation"] == {"epoch": 2, "keys": 7, "entries": 0, "damaged": 0, "under_former_tags": 0}
     result = CliRunner().invoke(main, ["--store", "store", "--key-env", "SHOP_KEY", "keys", "status", "--json"])
     assert json.loads(result.stdout)["provider"] == "environment"
 
@@ -46,10 +47,24 @@ def test_nothing_is_to_be_resumed(shop: Shop) -> None:
 
 def test_accounts_get_new_tags_and_are_found(shop: Shop) -> None:
     answer = shop.answer("keys", "rotate", "--retag", "--new-key-file", "new.key")
-    assert answer["rotation"] == {"epoch": 2, "keys": 7, "entries": 0, "damaged": 0}
+    assert answer["rotation"] == {"epoch": 2, "keys": 7, "entries": 0, "damaged": 0, "under_former_tags": 0}
     assert run("profile", ACCOUNT, "--purpose", "marketing", "--actor", "marketer:5").exit_code == 0
     assert run("check").exit_code == 0
     assert run("keys", "rotate", "--retag", "--resume").stdout == "No rotation is unfinished.\n"
+
+
+def test_who_gets_no_new_tag_is_counted_and_it_is_said_what_to_do(shop: Shop) -> None:
+    assert edit(shop.folder / "store", "data.db", "DELETE FROM account WHERE id = 1") == 1
+    found = shop.run("check")
+    assert found.exit_code == 1
+    assert "FOUND: account: 1 accounts whose id is lost" in found.stdout
+    told = shop.run("keys", "rotate", "--retag", "--new-key-file", "new.key")
+    assert told.exit_code == 0
+    assert "1 account got no new tag" in told.stderr.replace("\n", " ")
+    assert ACCOUNT not in told.output
+    assert run("check").exit_code == 1
+    assert run("access", ACCOUNT, "--out", "access").exit_code == 0
+    assert run("check").exit_code == 0
 
 
 WRONG: Final = {

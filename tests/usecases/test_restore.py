@@ -86,11 +86,12 @@ class Ruin(Scene):
         found = {path.name: path.read_bytes() for path in sorted(self.path.iterdir()) if path.suffix != ".db-shm"}
         return {name: data for name, data in found.items() if data}
 
-    def sound(self) -> None:
-        """The log verifies, and nothing is left to be done but rows that can be purged."""
+    def sound(self, *, without_id: int = 0) -> None:
+        """The log verifies, and nothing is left to be done but rows that can be purged, and ids that are lost."""
         self.store.audit.verify()
-        left = [found.what for found in self.store.check().findings]
-        assert [what for what in left if "to be purged" not in what] == []
+        left = [found.what for found in self.store.check().findings if "to be purged" not in found.what]
+        assert [what for what in left if "whose id is lost" not in what] == []
+        assert [what.split()[0] for what in left] == ([str(without_id)] if without_id else [])
 
 
 @pytest.fixture
@@ -188,13 +189,14 @@ def test_a_log_that_was_lost_goes_on_as_a_new_lineage(ruin: Ruin) -> None:
     ruin.lose("data.db")
     done = ruin.restore(data=ruin.data)
     assert (done.log, done.origin) == ("lineage", f"{public.split('+')[0]}/lineage-2")
+    assert done.without_id == 1
     assert done.lost == size - next(leaf.sequence for leaf in ruin.leaves() if leaf.operation == "lineage-begun")
     leaf = next(leaf for leaf in ruin.leaves() if leaf.operation == "lineage-begun")
     assert leaf.facts["size"] == size
     assert bytes.fromhex(str(leaf.facts["root"])) == cp_root(seen)
     assert ruin.store.audit.public_key.split("+")[0] == done.origin
     assert ruin.store.audit.public_key.split("+")[2] == public.split("+")[2]
-    ruin.sound()
+    ruin.sound(without_id=1)
     with pytest.raises(cp.ProofRefused):
         ruin.store.audit.extends(seen)  # it vouches for leaves that are lost
 
@@ -241,7 +243,7 @@ def test_a_second_loss_begins_a_third_lineage(ruin: Ruin) -> None:
             ruin.give(account="acct-lost")
         ruin.store.close()
     ruin.open()
-    assert ruin.store.check().findings == ()
+    ruin.sound(without_id=2)
 
 
 def test_keys_whose_leaves_were_lost_are_accounted_for(ruin: Ruin) -> None:
@@ -285,13 +287,13 @@ def test_a_log_in_place_that_was_tampered_with_is_not_kept(ruin: Ruin) -> None:
     edit(ruin.path, "data.db", "UPDATE leaf SET hash = zeroblob(32) WHERE sequence = 3")
     done = ruin.restore(data=ruin.data)
     assert done.log == "lineage"
-    ruin.sound()
+    ruin.sound(without_id=1)
 
 
 def test_a_log_in_place_that_was_cut_is_not_kept(ruin: Ruin) -> None:
     shutil.copy(ruin.data, ruin.path / "data.db")  # somebody has put the file of yesterday there by hand
     assert ruin.restore(data=ruin.data).log == "lineage"
-    ruin.sound()
+    ruin.sound(without_id=1)
 
 
 def test_a_consent_that_a_crash_cut_short_is_finished_on_the_data_whose_log_is_taken(ruin: Ruin) -> None:
@@ -322,7 +324,72 @@ def test_a_consent_that_a_crash_cut_short_is_finished_on_the_data_whose_log_is_t
     assert ruin.store.access(late).account == late
     assert [entry.act for entry in ruin.state("support", late).history] == ["give"]
     assert len([leaf for leaf in ruin.leaves() if leaf.operation == "consent-given"]) == 7
-    ruin.sound()
+    ruin.sound(without_id=1)
+
+
+# ---- whose id the copy does not have -------------------------------------------------------------------
+
+
+def give_again(ruin: Ruin) -> None:
+    ruin.give(account=ZOE)
+
+
+def withdraw(ruin: Ruin) -> None:
+    ruin.store.withdraw_consent(ZOE, ["support"])
+
+
+def import_again(ruin: Ruin) -> None:
+    at = ruin.clock.now.replace(year=2023)
+    old = cp.Decision(account=ZOE, purposes=("support",), notice="2024-01", method="form", at=at)
+    assert ruin.store.give_consents([old]) == 0
+
+
+def read_the_trail(ruin: Ruin) -> None:
+    ruin.store.audit.account(ZOE)
+
+
+def look_at(ruin: Ruin) -> None:
+    assert ruin.store.access(ZOE).account == ZOE
+
+
+def note_a_reason(ruin: Ruin) -> None:
+    ruin.store.suppress(ZOE, "deceased")
+
+
+@pytest.mark.parametrize(
+    "act", [give_again, withdraw, import_again, look_at, read_the_trail, note_a_reason], ids=lambda act: act.__name__
+)
+def test_an_id_that_was_lost_with_the_data_is_found_missing_and_written_again_by_whoever_names_the_account(
+    ruin: Ruin, act: Callable[[Ruin], None]
+) -> None:
+    """Also by what changes nothing else: once, and with a leaf."""
+    ruin.lose("data.db")
+    assert ruin.restore(data=ruin.data).without_id == 1
+    (finding,) = ruin.store.check().findings
+    assert (finding.where, finding.repaired) == ("account", False)
+    assert "access" in finding.what
+    assert ZOE not in finding.what
+    before = len(ruin.leaves())
+    act(ruin)
+    new = [leaf.operation for leaf in ruin.leaves()[before:]]
+    assert new
+    assert ruin.store.check().findings == ()
+    assert ruin.store.access(ZOE).account == ZOE
+    act(ruin)
+    assert [leaf.operation for leaf in ruin.leaves()[before:]].count("repaired") == new.count("repaired") <= 1
+    ruin.store.close()
+    assert look(ruin.path, "data.db", "SELECT count(*), count(DISTINCT slot) FROM account") == [(3, 3)]
+
+
+def test_of_nobody_alive_nothing_is_written_again(ruin: Ruin) -> None:
+    """Who was erased, and who was never there, are named in vain."""
+    ruin.lose("data.db")
+    ruin.restore(data=ruin.data)
+    for account in (BOB, "acct-nobody"):
+        ruin.store.access(account)
+        ruin.store.audit.account(account)
+    assert "repaired" not in [leaf.operation for leaf in ruin.leaves()]
+    ruin.sound(without_id=1)
 
 
 # ---- yesterday's keyring ------------------------------------------------------------------------------
@@ -587,7 +654,7 @@ def test_a_leftover_wal_of_another_database_goes_away_first(ruin: Ruin) -> None:
         shutil.copy(ruin.folder / "other.db-wal", ruin.path / "data.db-wal")
     ruin.restore(data=ruin.data)
     assert ruin.seen() == [None, None, 3, 0]
-    ruin.sound()
+    ruin.sound(without_id=1)
 
 
 def test_a_store_is_restored_into_a_new_place(ruin: Ruin, tmp_path: Path) -> None:
@@ -675,7 +742,7 @@ def test_where_that_is_gone_their_files_are_asked_for(ruin: Ruin) -> None:
     ruin.open()
     assert ruin.store.policy.digest == policy.digest
     assert ruin.seen() == [None, None, 3, 0]
-    ruin.sound()
+    ruin.sound(without_id=1)
 
 
 @pytest.mark.parametrize("both", [False, True])

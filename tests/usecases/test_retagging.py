@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import consentprofile as cp
-from consentprofile.store.ports import Keyring
+from consentprofile.crypto.binding import RecordType
+from consentprofile.store.ports import ACCOUNT, ACCOUNT_PLACE, Keyring, SealedRow
 from consentprofile.usecases import retagging, rotation
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.tags import Found, move
@@ -224,7 +225,7 @@ def test_it_is_killed_while_accounts_move(
 def test_the_data_is_lost_amid_it_and_restored_from_a_copy_that_does_not_know_everybody(
     stores: StoreFactory, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is finished all the same. Who is not in it is found when named: erased at once, moved by a decision."""
+    """It is finished all the same. Who is not in it is found when named, and moves then."""
     key, backup = cp.KeyFile(tmp_path / "new.key"), tmp_path / "data"
     with stores.open(path) as store:
         store.back_up(backup)
@@ -244,13 +245,16 @@ def test_the_data_is_lost_amid_it_and_restored_from_a_copy_that_does_not_know_ev
         reopen(path, key)
     done = retag(path, key, None)
     assert done is not None
-    assert done.damaged == 2
+    assert (done.damaged, done.under_former_tags) == (0, 2)
     with cp.Store.open(path, key=key, clock=SetClock(START + DAY), durability="relaxed") as store:
         all_is_there(store)
         assert store.record(login(EVE))["support"] is cp.Outcome.NO_CONSENT
+        assert [finding.what.split()[0] for finding in store.check().findings] == ["2"]
+        assert store.plan_erasure(EVE).keys == 4
         held = store.access(EVE)
         assert held.consents["support"].state == "given"
         assert held.suppressed == ["quiet"]
+        assert store.record(login(EVE))["support"] is cp.Outcome.RECORDED
         assert [trace.operation for trace in store.audit.account(EVE)] == ["accessed", "audit-read"]
         assert store.plan_erasure(EVE).keys == len(store.erase(EVE).key_ids) == 4
         store.renew_consent(FAY, ["support"], notice=NOTICE)
@@ -259,15 +263,70 @@ def test_the_data_is_lost_amid_it_and_restored_from_a_copy_that_does_not_know_ev
         sound(store)
 
 
-def test_an_account_whose_id_does_not_open_stops_it_before_anything_is_changed(
+def test_who_has_no_id_keeps_the_tag_and_is_found_when_named(stores: StoreFactory, path: Path, tmp_path: Path) -> None:
+    """As it is after a restore from a copy that did not know Ada and Bob yet; of Bob the row turns up again."""
+    ((slot, generation, sealed),) = look(path, "data.db", "SELECT slot, generation, sealed FROM account WHERE id = 2")
+    assert edit(path, "data.db", "DELETE FROM account WHERE id < 3") == 2
+    keys = [stores.key, *(cp.KeyFile(tmp_path / f"{number}.key") for number in range(3))]
+    done = retag(path, keys[0], keys[1])
+    assert done is not None
+    assert (done.damaged, done.under_former_tags) == (0, 2)
+    assert former_indexes(path) == ["former:index:1"]
+    put = "INSERT INTO account (slot, generation, sealed) VALUES (?, ?, ?)"
+    assert edit(path, "data.db", put, slot, generation, sealed) == 1
+    with reopen(path, keys[1]) as store:
+        found = [finding.what for finding in store.check().findings]
+        assert [what.split()[0] for what in found] == ["1", "1"]
+        assert "whose id is lost" in found[0]
+        assert "under a former tag" in found[1]
+        assert [seen(store, account) for account in (ADA, BOB)] == [None, None]
+        assert [store.plan_erasure(account).keys for account in (ADA, BOB)] == [4, 3]
+    again = retag(path, keys[1], keys[2])  # who has an id moves, whichever index key the tag was under
+    assert again is not None
+    assert again.under_former_tags == 1
+    with reopen(path, keys[2]) as store:
+        assert [seen(store, account) for account in (ADA, BOB)] == [None, 1]
+        agree(store, ADA)  # changes nothing but that
+        all_is_there(store)
+        assert [entry.operation for entry in store.audit.log()].count("repaired") == 1
+        sound(store)
+    last = retag(path, keys[2], keys[3])
+    assert last is not None
+    assert last.under_former_tags == 0
+
+
+def test_a_tag_that_is_not_of_its_id_stops_it_before_anything_is_changed(
     stores: StoreFactory, path: Path, tmp_path: Path
 ) -> None:
-    assert edit(path, "data.db", "DELETE FROM account WHERE id = 1") == 1
+    with stores.open(path) as store:
+        session = store._session
+        with session.ground.writing(), session.ground.files.data_transaction(full=True):
+            slot = session.ground.keyring.slot_at(session.tag(ADA), ACCOUNT_PLACE)
+            assert slot is not None
+            key = session.keys.unwrap(slot)
+            row = SealedRow(key.slot, key.generation, key.seal(RecordType.ACCOUNT, BOB.encode()))
+            session.ground.rows(ACCOUNT).append([row])
     with pytest.raises(cp.CorruptRecord):
         retag(path, stores.key, cp.KeyFile(tmp_path / "new.key"))
     with stores.open(path) as store:
         assert store.key_status().epoch == 1
         assert seen(store, ADA) == 1
+        assert [finding.what.split(":")[0] for finding in store.check().findings] == [
+            "1 accounts whose id is not the one that their tag was made of"
+        ]
+
+
+def test_an_id_that_does_not_open_is_as_good_as_lost(stores: StoreFactory, path: Path, tmp_path: Path) -> None:
+    assert edit(path, "data.db", "UPDATE account SET sealed = zeroblob(length(sealed)) WHERE id = 1") == 1
+    done = retag(path, stores.key, cp.KeyFile(tmp_path / "new.key"))
+    assert done is not None
+    assert done.under_former_tags == 1
+    with reopen(path, cp.KeyFile(tmp_path / "new.key")) as store:
+        assert [finding.what for finding in store.check().findings] == ["1 rows that do not authenticate"]
+        agree(store, ADA)
+        assert seen(store, ADA) == 1
+        assert store.erase(ADA).found == 1
+        sound(store)
 
 
 def test_an_old_capability_finds_nobody_by_its_index_key(stores: StoreFactory, path: Path, tmp_path: Path) -> None:
