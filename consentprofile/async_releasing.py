@@ -44,12 +44,17 @@ class AsyncReleasing:
         )
 
     async def plan_release(
-        self, spec: PathLike, *, workers: int | None = None, progress: Progress | None = None
+        self,
+        spec: PathLike,
+        *,
+        actor: str = "officer:unnamed",
+        workers: int | None = None,
+        progress: Progress | None = None,
     ) -> ReleasePlan:
         """As :meth:`Store.plan_release`."""
         call = Call()
         told = call.telling(progress)
-        return await call.run(lambda: self._store.plan_release(spec, workers=workers, progress=told))
+        return await call.run(lambda: self._store.plan_release(spec, actor=actor, workers=workers, progress=told))
 
     async def budget(self, purpose: str) -> Budget:
         """As :meth:`Store.budget`."""
@@ -73,6 +78,6 @@ class AsyncReleasing:
         """As :meth:`Store.approvals`."""
         return await run(lambda: self._store.approvals(actor=actor))
 
-    async def figures(self, number: int) -> Figures:
+    async def figures(self, number: int, *, actor: str = "officer:unnamed") -> Figures:
         """As :meth:`Store.figures`."""
-        return await run(lambda: self._store.figures(number))
+        return await run(lambda: self._store.figures(number, actor=actor))

@@ -49,12 +49,20 @@ class Releasing(Consenting):
         return self._signed(released)
 
     def plan_release(
-        self, spec: PathLike, *, workers: int | None = None, progress: Progress | None = None
+        self,
+        spec: PathLike,
+        *,
+        actor: str = "officer:unnamed",
+        workers: int | None = None,
+        progress: Progress | None = None,
     ) -> ReleasePlan:
-        """What that release would be and cost, never its figures: under a threshold, or with noise."""
+        """What that release would be and cost, never its figures: under a threshold, or with noise.
+
+        ``actor`` is who asks, ``workers`` and ``progress`` are as for :meth:`release`, whose errors it raises, too.
+        """
         path = Path(spec)
         text = read_declared(path, "release specification")
-        return releases.plan(self._session, text, path.name, workers=workers, progress=progress)
+        return releases.plan(self._session, text, path.name, actor=actor, workers=workers, progress=progress)
 
     def budget(self, purpose: str) -> Budget:
         """The privacy budget of a purpose: what releases with differential privacy spent, and what is left.
@@ -101,9 +109,10 @@ class Releasing(Consenting):
         """
         return approval.standing(self._session, actor=actor)
 
-    def figures(self, number: int) -> Figures:
-        """The figures of the release with this number, as it was answered; reading them has its leaf.
+    def figures(self, number: int, *, actor: str = "officer:unnamed") -> Figures:
+        """The figures of the release with this number, as it was answered.
 
-        Raises :class:`InputError` for a number that the ledger does not have.
+        Reading them has its leaf and its entry in the actor book. Raises :class:`InputError` for a number that the
+        ledger does not have, :class:`InvalidActor`, :class:`RoleNotAllowed` for a role that the policy does not know.
         """
-        return self._signed(released.figures(self._session, number))
+        return self._signed(released.figures(self._session, number, actor=actor))

@@ -36,7 +36,7 @@ def approve_command(context: Context, spec: str, actor: str, reason: str | None,
     out = context.out
     with context.open() as store:
         with out.progress("Counting") as tell:
-            plan = store.plan_release(spec, progress=tell)
+            plan = store.plan_release(spec, actor=actor, progress=tell)
         out.pairs([(plain(name), plain(text)) for name, text in planned(plan)])
         out.line()
         needed = plan.approved is not None  # where it is not, the store says why

@@ -78,6 +78,15 @@ counting_workers = click.option(
 )
 
 
+who_asks = click.option(
+    "--actor",
+    default="officer:unnamed",
+    show_default=True,
+    metavar="ROLE:NAME",
+    help="Who asks the store; it is kept, sealed.",
+)
+
+
 @release_command.command("now", cls=Command, hidden=True)
 @click.argument("spec", type=InputFile(text=True))
 @click.option(
@@ -111,14 +120,15 @@ def make_command(context: Context, spec: str, folder: Path, actor: str, bare: bo
 
 @release_command.command("plan", cls=Command, short_help="Show what a release would be and cost, never its figures.")
 @click.argument("spec", type=InputFile(text=True))
+@who_asks
 @counting_workers
 @store_options
 @pass_context
-def plan_command(context: Context, spec: str, workers: int | None) -> None:
+def plan_command(context: Context, spec: str, actor: str, workers: int | None) -> None:
     """Show what the release would be and cost, never its figures."""
     out = context.out
     with context.open() as store, out.progress("Counting") as tell:
-        plan = store.plan_release(spec, workers=workers, progress=tell)
+        plan = store.plan_release(spec, actor=actor, workers=workers, progress=tell)
     out.document(plan)
     out.pairs([(plain(name), plain(text)) for name, text in planned(plan)])
 
@@ -145,9 +155,10 @@ def list_command(context: Context) -> None:
 
 @release_command.command("show", cls=Command, short_help="Show the figures of a release.")
 @click.argument("release", metavar="NUMBER|DIRECTORY")
+@who_asks
 @store_options
 @pass_context
-def show_command(context: Context, release: str) -> None:
+def show_command(context: Context, release: str, actor: str) -> None:
     """Show the figures of a release: of the one with this NUMBER in the store, or of the one in a DIRECTORY.
 
     A directory needs neither store nor key; its files are held against the digests of its manifest. One whose name is
@@ -156,7 +167,7 @@ def show_command(context: Context, release: str) -> None:
     out = context.out
     if release.isascii() and release.isdecimal():
         with context.open() as store:
-            figures = store.figures(int(release))
+            figures = store.figures(int(release), actor=actor)
     else:
         figures = cp.read_figures(release)
     out.document(figures)

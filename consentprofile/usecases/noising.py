@@ -35,11 +35,12 @@ from consentprofile.release.plan import ReleasePlan, plan_noisy
 from consentprofile.release.spec import ReleaseSpec, check_period
 from consentprofile.release.writers import render
 from consentprofile.store.ports import StoredRelease
-from consentprofile.tlog.leaf import Draft, Fact, Operation
+from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import budget, heads
 from consentprofile.usecases.approval import Approved, is_approved
 from consentprofile.usecases.census import Census, Standing
 from consentprofile.usecases.consent import moment
+from consentprofile.usecases.release_traces import note
 from consentprofile.usecases.released import numbered
 from consentprofile.usecases.session import Session
 
@@ -63,7 +64,7 @@ def require_payable(session: Session, spec: ReleaseSpec, asked: Loss, now: int) 
         budget.require(session, spec, asked, known, now)
 
 
-def plan(session: Session, spec: ReleaseSpec, asked: Loss) -> ReleasePlan:
+def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> ReleasePlan:
     """What the release would be and cost, with a leaf. Nobody is counted for it.
 
     Raises :class:`UnsupportedEnvironment` without the extra ``dp``, :class:`ReleaseRefused` for a period that could not
@@ -77,8 +78,7 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss) -> ReleasePlan:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(known.values(), spec))
         whole, made = budget.allowed(spec), budget.charges(session, known, spec.purpose)
         with session.ground.files.data_transaction(full=False):
-            draft = Draft(Operation.RELEASE_PLANNED, now, spec.purpose, "officer")
-            session.ground.log.append((draft,), session.policy.digest)
+            note(session, Operation.RELEASE_PLANNED, now, spec.purpose, asker)
     cost = Loss(whole.currency, 0) if paid is not None else counted_in(asked, whole.currency) or asked
     when = affordable_at(whole, cost, made, now)
     noise = planned_noise(spec, asked, cost, left(whole, made, now), None if when is None else moment(when))
@@ -124,7 +124,7 @@ def _pay(
     facts = (*budget.facts(number, asked), ("specification", spec.digest))
     with session.ground.files.data_transaction(full=True):
         session.ground.releases.add(StoredRelease(number, entry.digest, sealed))
-        _note(session, Operation.BUDGET_CHARGED, facts, now, spec.purpose, asker)
+        note(session, Operation.BUDGET_CHARGED, now, spec.purpose, asker, facts)
     return Paid(number, entry)
 
 
@@ -141,13 +141,4 @@ def _keep(session: Session, entry: ChargedEntry, number: int, now: int, asker: A
     facts = (("release", number), ("specification", entry.digest))
     with session.ground.files.data_transaction(full=True):
         session.ground.releases.settle(number, entry.digest, sealed)
-        _note(session, Operation.RELEASED, facts, now, entry.purpose, asker)
-
-
-def _note(
-    session: Session, operation: Operation, facts: tuple[Fact, ...], now: int, purpose: str, asker: Actor
-) -> None:
-    draft = Draft(operation, now, purpose, asker.role, facts)
-    sequence = session.ground.log.append((draft,), session.policy.digest)
-    booked = session.actor_entry(sequence, now, asker, operation, purpose, "")
-    session.ground.log.note_actors([(sequence, booked)])
+        note(session, Operation.RELEASED, now, entry.purpose, asker, facts)

@@ -14,8 +14,7 @@ import msgspec
 
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.randomness import random_bytes
-from consentprofile.errors import RoleNotAllowed
-from consentprofile.model.ids import Actor, parse_actor
+from consentprofile.model.ids import Actor
 from consentprofile.release import ledger
 from consentprofile.release.derived import Also, derive, wanted
 from consentprofile.release.figures import Figures, figures_of
@@ -28,10 +27,11 @@ from consentprofile.release.spec_file import read_spec
 from consentprofile.release.summed import protected
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import StoredRelease
-from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases import noising, released
+from consentprofile.tlog.leaf import Operation
+from consentprofile.usecases import noising, release_traces, released
 from consentprofile.usecases.approval import Approved, is_approved
 from consentprofile.usecases.census import Census, Progress, take
+from consentprofile.usecases.release_traces import note
 from consentprofile.usecases.session import Session
 
 ATTEMPTS: Final = 3
@@ -75,7 +75,7 @@ def release(
     """
     session.keys.require_officer()
     derived = wanted(also)
-    asker = _asker(session, actor)
+    asker = release_traces.asker(session, actor)
     spec = read_spec(text, name, session.policy)
     found = _answer(session, spec, asker)
     if found is None:
@@ -88,15 +88,14 @@ def release(
     return Release(number=number, repeated=repeated, folder=str(out), files=files | beside)
 
 
-def _asker(session: Session, actor: str) -> Actor:
-    asker = parse_actor(actor)
-    if asker.role not in session.policy.all_roles:
-        raise RoleNotAllowed("the policy knows no such role; `policy show` lists the roles")
-    return asker
-
-
 def plan(
-    session: Session, text: str, name: str, *, workers: int | None = None, progress: Progress | None = None
+    session: Session,
+    text: str,
+    name: str,
+    *,
+    actor: str = "officer:unnamed",
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> ReleasePlan:
     """What the release would be, never its figures. Raises like :func:`release`.
 
@@ -104,9 +103,10 @@ def plan(
     does not allow yet is planned too.
     """
     session.keys.require_officer()
+    asker = release_traces.asker(session, actor)
     spec = read_spec(text, name, session.policy)
     if spec.noise is not None:
-        return noising.plan(session, spec, spec.noise.loss)
+        return noising.plan(session, spec, spec.noise.loss, asker)
     known = released.entries(session)
     with session.ground.writing():
         now = session.now()
@@ -115,8 +115,7 @@ def plan(
         if answered is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
         with session.ground.files.data_transaction(full=False):
-            draft = Draft(Operation.RELEASE_PLANNED, now, spec.purpose, "officer")
-            session.ground.log.append((draft,), session.policy.digest)
+            note(session, Operation.RELEASE_PLANNED, now, spec.purpose, asker)
     if isinstance(answered, LedgerEntry):
         number = entries.index(answered) + 1
         cells = released.settled(session, number).cells
@@ -141,8 +140,7 @@ def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dic
             return None
         number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
         with session.ground.files.data_transaction(full=True):
-            draft = Draft(Operation.RELEASE_READ, now, spec.purpose, asker.role, (("release", number),))
-            session.ground.log.append((draft,), session.policy.digest)
+            note(session, Operation.RELEASE_READ, now, spec.purpose, asker, (("release", number),))
     return number, files, True
 
 
@@ -192,8 +190,5 @@ def _try_to_publish(
         facts = (("release", number), ("specification", entry.digest))
         with session.ground.files.data_transaction(full=True):
             session.ground.releases.add(StoredRelease(number, entry.digest, sealed))
-            draft = Draft(Operation.RELEASED, now, spec.purpose, asker.role, facts)
-            sequence = session.ground.log.append((draft,), session.policy.digest)
-            booked = session.actor_entry(sequence, now, asker, Operation.RELEASED, spec.purpose, "")
-            session.ground.log.note_actors([(sequence, booked)])
+            note(session, Operation.RELEASED, now, spec.purpose, asker, facts)
     return number, files, False

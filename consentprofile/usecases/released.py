@@ -15,9 +15,10 @@ from consentprofile.release.figures import Figures, figures_of
 from consentprofile.release.kept import Settled
 from consentprofile.release.ledger import Entry
 from consentprofile.store.ports import StoredRelease
-from consentprofile.tlog.leaf import Draft, Leaf, Operation
+from consentprofile.tlog.leaf import Leaf, Operation
 from consentprofile.usecases.audit import mentioning
 from consentprofile.usecases.consent import moment
+from consentprofile.usecases.release_traces import asker, note
 from consentprofile.usecases.session import Session
 
 LARGEST: Final = 2**63 - 1
@@ -97,12 +98,14 @@ def settled(session: Session, number: int) -> Settled:
     return opened(session, row).settled()
 
 
-def figures(session: Session, number: int) -> Figures:
+def figures(session: Session, number: int, *, actor: str = "officer:unnamed") -> Figures:
     """The figures of a release, from the bytes that it was answered with, once the reading has its leaf.
 
-    Raises :class:`InputError` for a number that the ledger does not have, :class:`BeyondCapability`.
+    Raises :class:`InputError` for a number that the ledger does not have, :class:`InvalidActor`,
+    :class:`RoleNotAllowed`, :class:`BeyondCapability`.
     """
     session.keys.require_officer()
+    who = asker(session, actor)
     with session.ground.writing():
         now = session.now()
         row = stored(session, number) if 0 < number <= LARGEST else None
@@ -110,8 +113,7 @@ def figures(session: Session, number: int) -> Figures:
         if entry is None or not entry.files:
             raise InputError("the ledger has no release of this number; `consentprofile release list` shows them all")
         with session.ground.files.data_transaction(full=True):
-            draft = Draft(Operation.RELEASE_READ, now, entry.purpose, "officer", (("release", number),))
-            session.ground.log.append((draft,), session.policy.digest)
+            note(session, Operation.RELEASE_READ, now, entry.purpose, who, (("release", number),))
     return figures_of(entry.published)
 
 

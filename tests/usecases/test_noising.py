@@ -187,7 +187,7 @@ def test_a_crash_after_the_charge_does_not_open_the_question_to_another_price(
 
 def test_a_crash_before_the_charge_costs_nothing(shop: NoisyShop, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(noising, "_note", dies)  # within the transaction of the charge
+        patch.setattr(noising, "note", dies)  # within the transaction of the charge
         assert shop.elsewhere(lambda store: store.release(shop.spec(), shop.folder / "out")) == KILLED
     assert shop.budget().charges == ()
     assert shop.release(shop.spec()).number == 1

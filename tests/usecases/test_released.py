@@ -79,6 +79,33 @@ def test_a_look_at_figures_has_its_leaf_and_a_look_at_the_list_has_none(scene: S
     )
 
 
+def test_who_plans_asks_and_looks_is_told_by_role_in_the_log_and_by_name_in_the_actor_book(
+    scene: Scene, spec: Path
+) -> None:
+    planner, before = "planner:7", len(scene.leaves())
+    scene.store.plan_release(spec, actor=planner)
+    for folder in ("out", "again"):
+        scene.store.release(spec, scene.folder / folder, actor=planner)
+    scene.store.figures(1, actor=planner)
+    acts = ["release-planned", "released", "release-read", "release-read"]
+    assert [(leaf.operation, leaf.role) for leaf in scene.leaves()[before:]] == [(act, "planner") for act in acts]
+    assert [(trace.operation, trace.purpose) for trace in scene.store.audit.actor(planner)] == [
+        (act, "planning") for act in acts
+    ]
+
+
+@pytest.mark.parametrize(("actor", "error"), [("nobody", cp.InvalidActor), ("stranger:1", cp.RoleNotAllowed)])
+def test_somebody_whom_the_policy_does_not_know_is_told_nothing(
+    scene: Scene, spec: Path, actor: str, error: type[Exception]
+) -> None:
+    scene.store.release(spec, scene.folder / "out")
+    before = len(scene.leaves())
+    for asking in (lambda: scene.store.plan_release(spec, actor=actor), lambda: scene.store.figures(1, actor=actor)):
+        with pytest.raises(error):
+            asking()
+    assert len(scene.leaves()) == before
+
+
 @pytest.mark.parametrize("number", [-1, 0, 2, 2**63 - 1, 2**63, 10**30])
 def test_a_number_that_the_ledger_does_not_have_is_refused_without_a_leaf(
     scene: Scene, spec: Path, number: int
