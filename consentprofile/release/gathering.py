@@ -22,6 +22,7 @@ def gathered(spec: ReleaseSpec, portions: Sequence[Portion], gone: NDArray[np.bo
     """
     import numpy as np
 
+    half = np.uint64(32)
     pseudonyms = np.concatenate([portion.pseudonyms for portion in portions])
     before = np.cumsum([0, *(len(portion.pseudonyms) for portion in portions)])
     account = np.concatenate(
@@ -43,10 +44,19 @@ def gathered(spec: ReleaseSpec, portions: Sequence[Portion], gone: NDArray[np.bo
     pseudonyms = pseudonyms[rising]
     if (pseudonyms[1:] == pseudonyms[:-1]).any():
         raise ValueError("an account is counted once, with all of its events")
-    members = place[account]
-    order = np.argsort(cell.astype(np.uint64) << np.uint64(32) | members, kind="stable")
-    members, amounts = members[order], [added[order] for added in amounts]
-    ends = np.searchsorted(cell[order], np.arange(len(spec.keys) + 1)).tolist()
+    # Cell and member of each pair as one number, so that sorting them takes no more memory than they do.
+    pairs = cell.astype(np.uint64)
+    pairs <<= half
+    pairs |= place[account]
+    del account, cell
+    if amounts:
+        order = np.argsort(pairs)
+        pairs, amounts = pairs[order], [added[order] for added in amounts]
+    else:
+        pairs.sort()
+    ends = np.searchsorted(pairs, np.arange(len(spec.keys) + 1, dtype=np.uint64) << half).tolist()
+    members = pairs.astype(np.uint32)  # the lower half
+    del pairs
     width = len(spec.measure.parts)
     cells = []
     for number, (key, part) in enumerate(spec.cells):
