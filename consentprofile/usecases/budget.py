@@ -4,6 +4,10 @@ Every charge has a leaf in the audit log, which says how much; the ledger's seal
 charge that either of them knows counts, so nobody gets budget back by losing one of them. Where a restored log has lost
 its end, nobody can tell what was charged after it: then all of the budget counts as spent until a year after the log
 went on.
+
+What was charged weighs from when its figures were drawn: where a crash lay between, that can be months later. Until
+then it weighs from its charge, and the same specification is drawn under it. Once it weighs no more, or once the log
+has lost an end in which it may have been answered, it is to be paid for again.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from consentprofile.errors import BrokenLog, CorruptRecord, InputError, ReleaseR
 from consentprofile.release.dp.accounting import Currency, Loss, counted_in
 from consentprofile.release.dp.budget import HOUR, Charge, affordable_at, left, more_at, spent
 from consentprofile.release.dp.entry import ChargedEntry
-from consentprofile.release.ledger import Entry
+from consentprofile.release.ledger import Entry, charged
 from consentprofile.release.protection import budget as allowed_by
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.tlog.leaf import Fact, Leaf, Operation
@@ -26,16 +30,17 @@ from consentprofile.usecases.consent import moment
 from consentprofile.usecases.released import numbered
 from consentprofile.usecases.session import Session
 
-RELEASE, DELTA = "release", "delta"
-_ACTS = (Operation.BUDGET_CHARGED, Operation.LINEAGE_BEGUN)
+RELEASE, DELTA, SPECIFICATION = "release", "delta", "specification"
+_ACTS = (Operation.BUDGET_CHARGED, Operation.RELEASED, Operation.LINEAGE_BEGUN)
 
 
 class BudgetCharge(msgspec.Struct, frozen=True, kw_only=True):
     """What was charged for one release, in the currency that it asked in, and ``counts`` for in that of the budget.
 
     ``number`` is that of the release; None where the log has lost its end, and all of the budget counts as spent.
-    ``hour`` is when, and ``until`` from when on it does not weigh any more (aware UTC). ``answered``: figures left the
-    store for it. Where they did not, the same specification is answered without another charge.
+    ``hour`` is when its figures were drawn (when it was charged, where they were not yet), and ``until`` from when on
+    it does not weigh any more (aware UTC). ``answered``: figures left the store for it. Where they did not, the same
+    specification is answered without another charge.
     """
 
     number: int | None
@@ -77,7 +82,17 @@ def charges(session: Session, ledger: Mapping[int, Entry], purpose: str) -> list
 
     Cost: some 0.3 microseconds for each leaf of the log. Raises :class:`BrokenLog`.
     """
-    told = [charge for leaf in mentioning(session, _ACTS) if (charge := _charge(leaf, purpose)) is not None]
+    told: list[Charge] = []
+    places: dict[int | bytes | None, int] = {}
+    for leaf in mentioning(session, _ACTS):
+        specification = dict(leaf.facts).get(SPECIFICATION)
+        if leaf.operation == Operation.RELEASED:
+            if (place := places.get(specification)) is not None:
+                told[place] = told[place]._replace(hour=leaf.hour * HOUR)
+        elif (charge := _charge(leaf, purpose)) is not None:
+            if leaf.operation == Operation.BUDGET_CHARGED:
+                places[specification] = len(told)
+            told.append(charge)
     known = {charge.number for charge in told}
     kept = [
         Charge(number, entry.charged.second // HOUR * HOUR, entry.charged.loss)
@@ -85,6 +100,23 @@ def charges(session: Session, ledger: Mapping[int, Entry], purpose: str) -> list
         if isinstance(entry, ChargedEntry) and entry.purpose == purpose and number not in known
     ]
     return sorted(told + kept, key=lambda charge: charge.hour)
+
+
+def unanswered(
+    session: Session, ledger: Mapping[int, Entry], spec: ReleaseSpec, now: int
+) -> tuple[int, ChargedEntry] | None:
+    """The number and the entry of the charge that this very specification, not answered yet, can be drawn under.
+
+    None where there is none, where it weighs no more, and where the log has lost an end since: in that end it may have
+    been answered, and a second answer is another loss. Raises :class:`BrokenLog`.
+    """
+    found = charged(ledger, spec)
+    if found is None:
+        return None
+    made = charges(session, ledger, spec.purpose)
+    mine = max((charge for charge in made if charge.number == found[0]), key=lambda charge: charge.hour)
+    lost = any(charge.number is None and charge.hour >= mine.hour for charge in made)
+    return None if lost or now >= mine.until else found
 
 
 def _charge(leaf: Leaf, purpose: str) -> Charge | None:

@@ -10,7 +10,8 @@ All of it under one hold of the writer lock, so two that ask at once get one cha
 leaves a charge without an answer. It stays spent, and the same specification asked again is drawn under it, from
 whoever is counted then. That costs nothing more: what was drawn before the crash was in the memory of the process that
 died and nowhere else, for files leave it after 4 only, so nobody has seen more than one draw. What decides whether a
-draw is lost is a crash, which noise and figures have no part in.
+draw is lost is a crash, which noise and figures have no part in. Where the charge weighs no more, or nobody can tell
+whether it was answered, it is paid for again (:func:`consentprofile.usecases.budget.unanswered`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def require_payable(session: Session, spec: ReleaseSpec, asked: Loss, now: int) 
     """
     require_opendp()
     known = numbered(session)
-    if ledger.charged(known, spec) is None:
+    if budget.unanswered(session, known, spec, now) is None:
         budget.require(session, spec, asked, known, now)
 
 
@@ -73,7 +74,7 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> Rele
     require_opendp()
     with session.ground.writing():
         now, known = session.now(), numbered(session)
-        paid = ledger.charged(known, spec)
+        paid = _paid(session, known, spec, now)
         if paid is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(known.values(), spec))
         whole, made = budget.allowed(spec), budget.charges(session, known, spec.purpose)
@@ -83,7 +84,7 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> Rele
     when = affordable_at(whole, cost, made, now)
     noise = planned_noise(spec, asked, cost, left(whole, made, now), None if when is None else moment(when))
     approved = None if paid is not None else is_approved(session, spec)
-    answered_by = None if paid is None or not paid[1].files else paid[0]
+    answered_by = None if paid is None or not paid.entry.files else paid.number
     return msgspec.structs.replace(plan_noisy(spec, noise), approved=approved, answered_by=answered_by)
 
 
@@ -105,25 +106,39 @@ def try_to_publish(
             return None
         # What could not be signed for is not paid for.
         heads.require_extension(session, session.ground.log.head().frontier)
-        found = ledger.charged(known, spec)
-        paid = _pay(session, spec, spec.noise.loss, known, now, asker) if found is None else Paid(*found)
+        paid = _paid(session, known, spec, now) or _pay(session, spec, spec.noise.loss, known, now, asker)
         heads.checkpoint(session)
         files = _draw(session, spec, standing, paid)
         _keep(session, drawn(paid.entry, policy=session.policy.digest, files=files), paid.number, now, asker)
     return paid.number, files, False
 
 
+def _paid(session: Session, known: Mapping[int, ledger.Entry], spec: ReleaseSpec, now: int) -> Paid | None:
+    """The charge of this very specification: with its answer, or to be drawn under."""
+    found = ledger.charged(known, spec)
+    if found is None or not found[1].files:
+        found = budget.unanswered(session, known, spec, now)
+    return None if found is None else Paid(*found)
+
+
 def _pay(
     session: Session, spec: ReleaseSpec, asked: Loss, known: Mapping[int, ledger.Entry], now: int, asker: Actor
 ) -> Paid:
-    """Charge the budget, durably. Raises :class:`ReleaseRefused` where it does not allow it."""
+    """Charge the budget, durably. Raises :class:`ReleaseRefused` where it does not allow it.
+
+    A charge that nothing can be drawn under any more is in the ledger under its number, and makes room for this one.
+    """
     budget.require(session, spec, asked, known, now)
-    number = session.ground.releases.next_number()
+    before = ledger.charged(known, spec)
+    number = session.ground.releases.next_number() if before is None else before[0]
     entry = charge(spec, asked, second=now, policy=session.policy.digest, salt=random_bytes(SALT_BYTES))
     sealed = session.keys.seal_record(RecordType.LEDGER, number, ledger.pack(entry))
     facts = (*budget.facts(number, asked), ("specification", spec.digest))
     with session.ground.files.data_transaction(full=True):
-        session.ground.releases.add(StoredRelease(number, entry.digest, sealed))
+        if before is None:
+            session.ground.releases.add(StoredRelease(number, entry.digest, sealed))
+        else:
+            session.ground.releases.settle(number, entry.digest, sealed)
         note(session, Operation.BUDGET_CHARGED, now, spec.purpose, asker, facts)
     return Paid(number, entry)
 

@@ -30,6 +30,15 @@ def shop(tmp_path: Path) -> Iterator[NoisyShop]:
     made.store.close()
 
 
+@pytest.fixture
+def lasting(tmp_path: Path) -> Iterator[NoisyShop]:
+    """One that keeps events for three years."""
+    kept = 'retention = "{} months"\nevidence = "6 months"\nreaders = ["planner"]'
+    made = NoisyShop(tmp_path, edited((kept.format(3), kept.format(36)), text=EPSILON), {"desktop": 3})
+    yield made
+    made.store.close()
+
+
 def figures(release: cp.Release) -> dict[str, int]:
     return {str(row[0]): int(str(row[1])) for row in release.figures.rows}
 
@@ -183,6 +192,72 @@ def test_a_crash_after_the_charge_does_not_open_the_question_to_another_price(
         shop.elsewhere(lambda store: store.release(shop.spec("epsilon = 0.5"), shop.folder / "out"))
     with pytest.raises(cp.ReleaseRefused, match="answered for this period"):
         shop.release(shop.spec("epsilon = 1"))
+
+
+def crashes_unanswered(shop: NoisyShop, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The release of ``spec`` is charged, and its process dies before anything is drawn."""
+    with monkeypatch.context() as patch:
+        patch.setattr(noising, "_draw", dies)
+        assert shop.elsewhere(lambda store: store.release(spec, shop.folder / "out")) == KILLED
+    shop.reopen()
+
+
+def test_what_is_drawn_long_after_its_charge_weighs_from_when_it_was_drawn(
+    lasting: NoisyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a charge without an answer could be kept until it weighs next to nothing any more, and be drawn then."""
+    spec = lasting.spec("epsilon = 1.5")
+    crashes_unanswered(lasting, spec, monkeypatch)
+    (waiting,) = lasting.budget().charges
+    lasting.clock.now = waiting.until - timedelta(days=1)
+    lasting.release(spec)
+    (drawn,) = lasting.budget().charges
+    assert (drawn.amount, drawn.answered) == (1.5, True)
+    assert drawn.hour == lasting.clock.now
+    assert drawn.until == drawn.hour + timedelta(days=365, hours=1)
+    lasting.clock.move(days=2)
+    assert lasting.budget().spent == 1.5
+    assert lasting.store.check().findings == ()
+
+
+def test_a_charge_that_weighs_no_more_pays_for_nothing(lasting: NoisyShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same question is paid for again, under the same number; where nothing is left, it is refused."""
+    spec = lasting.spec("epsilon = 1.5")
+    crashes_unanswered(lasting, spec, monkeypatch)
+    lasting.clock.now = lasting.budget().charges[0].until
+    assert lasting.budget().spent == 0
+    other = lasting.spec("epsilon = 1", "total", by="[]")
+    lasting.release(other, "total")
+    with pytest.raises(cp.ReleaseRefused, match="epsilon 1 left"):
+        lasting.release(spec)
+    planned = lasting.store.plan_release(spec).noise
+    assert planned is not None
+    assert (planned.cost, planned.left) == (1.5, 1)
+    lasting.clock.now = lasting.budget().charges[0].until
+    assert lasting.release(spec).number == 1
+    assert [(one.number, one.amount, one.answered) for one in lasting.budget().charges] == [(1, 1.5, True)]
+    assert lasting.store.check().findings == ()
+
+
+def test_nothing_is_drawn_under_a_charge_that_may_have_been_answered_in_what_the_log_has_lost(
+    lasting: NoisyShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Charged, copied, answered, lost and restored: the answer is out, and a second one would have been free."""
+    spec, backup = lasting.spec("epsilon = 0.5"), tmp_path / "backup.db"
+    crashes_unanswered(lasting, spec, monkeypatch)
+    lasting.store.back_up(backup)
+    lasting.release(spec)
+    lasting.store.close()
+    for name in ("data.db", "data.db-wal", "data.db-shm"):
+        (lasting.path / name).unlink(missing_ok=True)
+    assert cp.Store.restore(lasting.path, key=lasting.key, clock=lasting.clock, data=backup).log == "lineage"
+    lasting.reopen_after()
+    with pytest.raises(cp.ReleaseRefused, match="epsilon 0 left"):
+        lasting.release(spec, "again")
+    assert not (tmp_path / "again").exists()
+    lasting.clock.now = lasting.budget().more or lasting.clock.now
+    assert lasting.release(spec, "again").repeated is False
+    assert lasting.budget().spent == 0.5
 
 
 def test_a_crash_before_the_charge_costs_nothing(shop: NoisyShop, monkeypatch: pytest.MonkeyPatch) -> None:

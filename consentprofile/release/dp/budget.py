@@ -1,8 +1,8 @@
 """The budget of a purpose: what it may lose in any year, and when there is enough of it again.
 
-A charge weighs for a year, from the hour in which it was made: the losses of any 365 days add up to no more than the
-policy's budget for a year. So an account that is there for several years loses as much in each of them; what bounds
-that is the retention of the purpose, for no release is about what is kept no longer.
+A charge weighs for a year, from the hour in which its figures were drawn: the losses of any 365 days add up to no more
+than the policy's budget for a year. So an account that is there for several years loses as much in each of them;
+what bounds that is the retention of the purpose, for no release is about what is kept no longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ HOUR: Final = 3_600
 
 
 class Charge(NamedTuple):
-    """What was spent on a release, and when: ``hour`` is the first second of the hour, UTC.
+    """What was spent on a release, and when: ``hour`` is the first second of the hour, UTC, in which it was drawn, or
+    charged where it was not drawn yet.
 
     ``number`` is that of the release. A charge without number and loss stands for all that may have been spent until
     then: nobody can tell, because the end of the audit log was lost.
