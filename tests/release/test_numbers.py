@@ -68,8 +68,7 @@ def test_every_account_adds_what_its_events_say_within_the_limit(accounts: dict[
         matching = {account: found for account, found in matching.items() if found}
         assert counts[platform,] == {account: min(len(found), 3) for account, found in matching.items()}
         assert sums[platform,] == {
-            account: held(sum(held(int(fields["total"]), 500) for fields in found), 500)
-            for account, found in matching.items()
+            account: held(sum(int(fields["total"]) for fields in found), 500) for account, found in matching.items()
         }
         hundredths = {
             account: (200 * sum(int(fields["rating"]) for fields in found) + len(found)) // (2 * len(found))
@@ -103,6 +102,13 @@ def test_one_account_changes_each_total_by_at_most_the_limit(
         change = sum(found.values()) - sum(after[key].values())
         assert min(0, part.least) <= change <= part.limit
         assert len(found) - len(after[key]) in {0, 1}
+
+
+def test_the_sum_of_an_account_is_held_within_the_limit_and_not_each_of_its_values() -> None:
+    """5 and -2 are 3 under a limit of 4, and 4 and 1 are 4: what is nowhere near a limit counts as it is."""
+    tight = spec(measure='"sums"', field='"rating"', limit="4")
+    rated = {number: [event(rating=one), event(rating=other)] for number, one, other in ((1, 5, -2), (2, 4, 1))}
+    assert adds(tight, rated) == {(): {name(1): 3, name(2): 4}}
 
 
 def test_events_without_the_number_count_nowhere() -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from consentprofile.release.measures.arrays import summed
 from consentprofile.release.measures.measure import ACCOUNTS, COUNTED, Bins, Events, Figure, Key, Part
-from consentprofile.release.measures.numbers import NumberMeasure
+from consentprofile.release.measures.numbers import LARGEST_VALUE, NumberMeasure
 
 HUNDREDTHS: Final = 100
 """An account's own mean is kept in hundredths of the field's unit."""
@@ -38,7 +38,7 @@ class Means(NumberMeasure, frozen=True):
         """The mean of an account in each of its cells, to the nearest hundredth, halves up."""
         import numpy as np
 
-        values = np.clip(events.values[self.field], -_LARGEST, _LARGEST)
+        values = np.clip(events.values[self.field], -LARGEST_VALUE, LARGEST_VALUE)
         account, cell, added, count = summed(events.account, events.cell, values)
         mean = (2 * HUNDREDTHS * added + count) // (2 * count)
         limit = self.limit * HUNDREDTHS
@@ -47,10 +47,6 @@ class Means(NumberMeasure, frozen=True):
     def derived(self, cells: Mapping[Key, tuple[int | None, ...]]) -> Mapping[Key, tuple[Figure, ...]]:
         """Accounts, and the mean to two decimals; neither without the other."""
         return {key: _row(*parts) for key, parts in cells.items()}
-
-
-_LARGEST: Final = 10**12
-"""Values beyond it count as this much, so that no sum overflows."""
 
 
 def _row(accounts: int | None, total: int | None) -> tuple[Figure, ...]:

@@ -12,6 +12,9 @@ from consentprofile.release.measures.measure import Words
 LARGEST: Final = 1_000_000_000
 """The largest limit: 10 million in a currency of two decimals."""
 
+LARGEST_VALUE: Final = 10**12
+"""Values beyond it, on either side, count as this much, so that no sum of an account overflows."""
+
 
 class NumberMeasure(CellMeasure, frozen=True):
     """A measure of one field of each cell, of which an account adds at most ``limit`` either way.

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from consentprofile.release.measures.arrays import summed
 from consentprofile.release.measures.measure import SUM, Bins, Events, Part
-from consentprofile.release.measures.numbers import NumberMeasure
+from consentprofile.release.measures.numbers import LARGEST_VALUE, NumberMeasure
 
 
 class Sums(NumberMeasure, frozen=True):
@@ -28,7 +28,8 @@ class Sums(NumberMeasure, frozen=True):
         """What an account adds to each of its cells."""
         import numpy as np
 
-        # Each value is held within the limit first, so that no sum overflows.
-        values = np.clip(events.values[self.field], -self.limit, self.limit)
+        # The sum is held within the limit, and not each value: of 5 and -2, held within 4 each, 2 would be left, and
+        # the account would not be known for one whose sum was cut.
+        values = np.clip(events.values[self.field], -LARGEST_VALUE, LARGEST_VALUE)
         account, cell, added, _ = summed(events.account, events.cell, values)
         return Bins(account, cell, (np.clip(added, -self.limit, self.limit),))

@@ -94,6 +94,13 @@ def test_accounts_at_a_bound_are_those_that_may_have_been_cut() -> None:
     assert exact(asked(measure='"sums"', field='"total"', limit="100"), bought) == ([299], 2)
 
 
+def test_whoever_is_not_at_a_bound_counts_for_all_that_they_did() -> None:
+    """Also where values below zero take back what others were too much: of 5 and -2 nothing is cut under 4."""
+    spec = asked(measure='"sums"', field='"rating"', limit="4")
+    both = {1: [event("purchase", rating=5), event("purchase", rating=-2)], 2: [event("purchase", rating=5)]}
+    assert exact(spec, both) == ([3 + 4], 1)
+
+
 def test_every_listed_cell_has_a_value_whoever_is_there() -> None:
     spec = asked(by='["platform", "kind"]')
     noisy = protect(spec, tallied(spec, {}), drawn_with(spec))
