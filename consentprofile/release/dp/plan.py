@@ -13,6 +13,7 @@ from consentprofile.release.dp.accounting import Currency, Loss
 from consentprofile.release.dp.intervals import CONFIDENCE, half_width, shown_from
 from consentprofile.release.dp.mechanisms import Distribution
 from consentprofile.release.dp.protect import Mechanism, mechanism
+from consentprofile.release.protection import MAXIMUM_CELLS
 from consentprofile.release.spec import ReleaseSpec
 
 
@@ -100,7 +101,7 @@ def _suggested(spec: ReleaseSpec, asked: Loss) -> int | None:
         part, noise = bounded.measure.parts[0], mechanism(bounded, asked).parts[0]
         return half_width(noise) <= spec.rules.min_accounts * part.limit
 
-    low, high = 1, len(spec.keys)
+    low, high = 1, min(len(spec.keys), MAXIMUM_CELLS)
     if fits(high):
         return high
     while low + 1 < high:

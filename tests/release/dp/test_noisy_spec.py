@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from consentprofile.errors import InvalidSpec
 from consentprofile.model.policy import Policy
 from consentprofile.model.policy_file import read_policy
+from consentprofile.release.dp.plan import planned_noise
 from consentprofile.release.spec_file import read_spec
 from tests.release.dp.shop import EPSILON, IN_EPSILON, MANY_KEYS, RHO, RULES, asked, policy
 from tests.release.shop_policy import POLICY, POLICY_TEXT, spec, spec_text
@@ -90,3 +92,16 @@ def test_a_threshold_keeps_its_canonical_form() -> None:
         b'"protection":{"kind":"threshold","min_accounts":10},"purpose":"analytics","until":"2024-07-01T00:00:00Z",'
         b'"where":{}}'
     )
+
+
+def test_a_plan_suggests_no_more_cells_than_a_specification_may_ask_for() -> None:
+    """Under a minimum of a million accounts even all of 15,600 cells would be narrow enough."""
+    found = asked("epsilon = 1, delta = 1e-7", RHO, **MANY_KEYS)
+    wide = msgspec.structs.replace(found, rules=msgspec.structs.replace(found.rules, min_accounts=1_000_000))
+    assert found.noise is not None
+    suggested = planned_noise(
+        wide, found.noise.loss, found.noise.loss, found.noise.loss, None
+    ).suggested_cells_per_account
+    assert suggested is not None
+    again = asked("epsilon = 1, delta = 1e-7", RHO, **{**MANY_KEYS, "cells_per_account": str(suggested)})
+    assert again.bound == suggested
