@@ -58,7 +58,8 @@ def _known(place: int, outcome: Outcome, rules: ReleaseRules, least: int) -> Kno
         return Known(None, _of_accounts(0, least - 1, part) if few else _of_accounts(0, inf, part), place)
     shown = stands_for(figure, rules, part)
     if cell.own:
-        return Known(shown, _of_accounts(least, inf, part), place)
+        hidden = _of_accounts(least, inf, part)
+        return Known(Interval(max(shown.low, hidden.low), shown.high), hidden, place)
     away = (rules.min_accounts - 1) * part.span
     hidden = _of_accounts(rules.min_accounts, inf, part)
     near = Interval(max(hidden.low, shown.low - away), shown.high + away)

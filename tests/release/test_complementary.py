@@ -16,6 +16,7 @@ from consentprofile.model.policy import ReleaseRules
 from consentprofile.release import threshold
 from consentprofile.release.bounds import Interval, Relation, Worlds
 from consentprofile.release.cells import Counted
+from consentprofile.release.knowledge import Outcome, known
 from consentprofile.release.margins import with_margins
 from consentprofile.release.protection import Threshold
 from consentprofile.release.spec import ReleaseSpec
@@ -265,6 +266,24 @@ def _program(made: ReleaseSpec, known: Sequence[tuple[int, int]], place: int) ->
         assert solved.success
         ends.append(sense * solved.fun)
     return ends[0], ends[1]
+
+
+@given(st.lists(st.integers(0, 40), min_size=3, max_size=3), st.integers(10, 30), RULES)
+def test_to_hide_a_row_tells_nothing_of_it_that_its_figure_did_not(
+    sizes: list[int], fewest: int, chosen: ReleaseRules
+) -> None:
+    """A figure of events tells how many accounts the specification's minimum asks for, too."""
+    made = asked("platform", measure='"counts"', limit="5", chosen=chosen)
+    part = made.measure.parts[0]
+    cells = [
+        cell._replace(part=part, amounts=np.ones_like(cell.members, np.int64)) for cell in disjoint(made, sizes).cells
+    ]
+    whole = with_margins(disjoint(made, sizes)._replace(cells=tuple(cells)), made.margins, made.bound)
+    left = threshold.protect(whole, chosen, (), min_accounts=fewest)
+    rows = known(Outcome(whole, left.ledger.cells, [cell.value for cell in left.published]), chosen, fewest)
+    for row, cell in zip(rows, whole.cells, strict=True):
+        if row.shown is not None:
+            assert row.hidden.low <= row.shown.low <= len(cell.members) <= row.shown.high <= row.hidden.high
 
 
 # ---- the choice ---------------------------------------------------------------------------------
