@@ -32,6 +32,7 @@ from consentprofile.release.dp.manifest import noisy_manifest
 from consentprofile.release.dp.mechanisms import require_opendp
 from consentprofile.release.dp.plan import planned_noise
 from consentprofile.release.dp.protect import mechanism, protect
+from consentprofile.release.dp.rows import find_widths
 from consentprofile.release.plan import ReleasePlan, plan_noisy
 from consentprofile.release.spec import ReleaseSpec, check_period
 from consentprofile.release.writers import render
@@ -95,6 +96,7 @@ def try_to_publish(
     if spec.noise is None:
         raise ValueError("this specification asks for no noise")
     standing = census.standing(session)
+    find_widths(spec, mechanism(spec, spec.noise.loss))
     with session.ground.writing():
         now, known = session.now(), numbered(session)
         files = ledger.answer(known.values(), spec)

@@ -16,6 +16,7 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.release.dp import mechanisms
+from consentprofile.release.dp.intervals import half_width
 from consentprofile.usecases import noising
 from tests.usecases.changes import apply, asking_anew, edited
 from tests.usecases.noisy_shop import APRIL, COUNTS, EPSILON, RHO, NoisyShop
@@ -385,6 +386,28 @@ def test_both_files_of_an_earlier_day_give_budget_back(shop: NoisyShop, tmp_path
     shop.reopen_after()
     assert shop.budget().spent == 0
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["protection"]["epsilon"] == 2
+
+
+@pytest.mark.parametrize("rho", [False, True])
+def test_how_wide_intervals_are_is_found_before_others_have_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rho: bool
+) -> None:
+    """Sums of many rows take long to find it for, and whoever draws holds the writer lock."""
+    shop = NoisyShop(tmp_path, RHO if rho else EPSILON, {"desktop": 3})
+    inner, missed = noising._draw, []
+
+    def watched(*args: object) -> dict[str, bytes]:
+        before = half_width.cache_info().misses
+        files = inner(*args)  # type: ignore[arg-type]  # as it was called
+        missed.append(half_width.cache_info().misses - before)
+        return files
+
+    monkeypatch.setattr(noising, "_draw", watched)
+    half_width.cache_clear()
+    loss = "rho = 0.0123" if rho else "epsilon = 0.123"
+    shop.release(shop.spec(loss, by="[]", measure='"frequency"', most="20"))
+    assert missed == [0]
+    shop.store.close()
 
 
 def write(shop: NoisyShop, *statements: str) -> None:
