@@ -55,6 +55,8 @@ lint: $(VENV)/.has-dev
 types: $(VENV)/.has-test $(VENV)/.has-dev
 	@echo "== mypy"
 	@$(BIN)/mypy
+	@echo "== mypy, as those who use the package see its types"
+	@$(BIN)/python -m pytest --quiet tests/typing
 
 bench: $(VENV)/.has-bench
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
