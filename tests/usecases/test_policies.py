@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
@@ -330,44 +331,47 @@ def test_an_old_decision_is_imported_under_what_was_asked_then(scene: Scene) -> 
     assert as_planner(scene, "acct-2") == 0
 
 
-def test_a_looser_release_counts_those_alone_who_consented_to_it(scene: Scene) -> None:
-    spec = scene.folder / "reach.toml"
+def of_march(scene: Scene, asked: str, rule: str = "") -> Path:
+    """The specification of a release of March for planning: the lines that say what is ``asked``, and a rule."""
+    spec = scene.folder / "march.toml"
     spec.write_text(
-        'format = 1\nname = "r"\npurpose = "planning"\nmeasure = "reach"\nby = ["platform"]\nfrom = 2024-03-01\n'
-        'until = 2024-04-01\nzone = "Europe/Berlin"\n[protection]\nkind = "threshold"\nmin_accounts = 3\n'
+        f'format = 1\nname = "march"\npurpose = "planning"\n{asked}\nfrom = 2024-03-01\nuntil = 2024-04-01\n'
+        f'zone = "Europe/Berlin"\n[protection]\nkind = "threshold"\n{rule}\n'
     )
+    return spec
+
+
+def released_of_five_and_four(scene: Scene, spec: Path) -> bytes:
+    """``data.csv`` when the five who consented before and four who consent now were on a mobile.
+
+    Four are rounded to five; all nine would be ten.
+    """
+    for number in range(4):
+        scene.give("planning", account=f"new-{number}")
+    for account in [f"old-{number}" for number in range(5)] + [f"new-{number}" for number in range(4)]:
+        scene.store.record(event(account=account, platform="mobile"))
+    scene.clock.now = datetime(2024, 4, 2, tzinfo=UTC)
+    return scene.store.release(spec, scene.folder / "out").files["data.csv"]
+
+
+def test_a_looser_release_counts_those_alone_who_consented_to_it(scene: Scene) -> None:
+    spec = of_march(scene, 'measure = "reach"\nby = ["platform"]', "min_accounts = 3")
     for number in range(5):
         scene.give("planning", account=f"old-{number}")
     strict = edited(("min_accounts = 3", "min_accounts = 6"))
     apply(scene, strict)
     apply(scene, asking_anew("planning", ("min_accounts = 6", "min_accounts = 3"), text=strict))
-    for number in range(4):
-        scene.give("planning", account=f"new-{number}")
-    for account in [f"old-{number}" for number in range(5)] + [f"new-{number}" for number in range(4)]:
-        scene.store.record(event(account=account, platform="mobile"))
-    scene.clock.now = datetime(2024, 4, 2, tzinfo=UTC)
-    released = scene.store.release(spec, scene.folder / "out")
-    assert b"mobile,5" in released.files["data.csv"]  # four, rounded to five; nine would be ten
+    assert b"mobile,5" in released_of_five_and_four(scene, spec)
 
 
 def test_the_order_of_events_is_told_of_those_alone_who_consented_to_times_that_fine(scene: Scene) -> None:
-    spec = scene.folder / "transitions.toml"
-    spec.write_text(
-        'format = 1\nname = "t"\npurpose = "planning"\nmeasure = "transitions"\nof = "platform"\nfrom = 2024-03-01\n'
-        'until = 2024-04-01\nzone = "Europe/Berlin"\n[protection]\nkind = "threshold"\n'
-    )
+    spec = of_march(scene, 'measure = "transitions"\nof = "platform"')
     for number in range(5):
         scene.give("planning", account=f"old-{number}")
     with pytest.raises(cp.InvalidSpec, match="keeps times to the hour in Europe/Berlin, which does not tell the order"):
         scene.store.plan_release(spec)
     apply(scene, asking_anew("planning", ('precision = "hour"', 'precision = "second"')))
-    for number in range(4):
-        scene.give("planning", account=f"new-{number}")
-    for account in [f"old-{number}" for number in range(5)] + [f"new-{number}" for number in range(4)]:
-        scene.store.record(event(account=account, platform="mobile"))
-    scene.clock.now = datetime(2024, 4, 2, tzinfo=UTC)
-    released = scene.store.release(spec, scene.folder / "out")
-    assert b"(start),mobile,5" in released.files["data.csv"]  # four, rounded to five; nine would be ten
+    assert b"(start),mobile,5" in released_of_five_and_four(scene, spec)
 
 
 # ---- purposes that come and go --------------------------------------------------------------------
