@@ -118,7 +118,6 @@ def take(
     with _gate(session) as compartments:
         changes, last = session.ground.keyring.changes(), compartments.last()
         question, opener = _question(session, spec, session.now()), _opener(session, spec)
-        store, _ = session.ground.keyring.identity()
     if workers is None:
         workers = _processors() if last >= MANY else 0
 
@@ -127,19 +126,10 @@ def take(
         with no_collector():
             return counter.tally(counter.run(lambda: _gate(session), stretch.first, stretch.last))
 
-    setup = Setup(
-        directory=str(session.ground.path.absolute()),
-        store=store,
-        policies={number: policy.text for number, policy in session.history.policies.items()},
-        spec=text,
-        number=question.number,
-        key=session.keys.hand_over()[spec.purpose],
-        now=question.now,
-        suppressed={tag: tuple(sorted(reasons)) for tag, reasons in question.suppressed.items()},
-    )
+    setups = [_setup(session, question, text)] * workers if workers else []
     stretches = [Stretch(first, min(first + STRETCH - 1, last)) for first in range(1, last + 1, STRETCH)]
     tallies, done = [], 0
-    with CountingCrew(setup, workers, session.ground.files.alive_descriptor) as crew:
+    with CountingCrew(setups, session.ground.files.alive_descriptor) as crew:
         for stretch, tally in crew.count(stretches or [Stretch(1, 0)], here):
             tallies.append(tally)
             done += stretch.last - stretch.first + 1
@@ -164,6 +154,21 @@ def _question(session: Session, spec: ReleaseSpec, now: int) -> Question:
     suppressed: Mapping[bytes, frozenset[str]] = {tag: session.reasons(tag) for tag in tags}
     purpose = session.policy.purposes[spec.purpose]
     return Question(spec, purpose, session.purpose_numbers[spec.purpose], now, suppressed)
+
+
+def _setup(session: Session, question: Question, text: str) -> Setup:
+    """What a worker needs to count for the specification that was read from ``text``."""
+    store, _ = session.ground.keyring.identity()
+    return Setup(
+        directory=str(session.ground.path.absolute()),
+        store=store,
+        policies={number: policy.text for number, policy in session.history.policies.items()},
+        spec=text,
+        number=question.number,
+        key=session.keys.hand_over()[question.spec.purpose],
+        now=question.now,
+        suppressed={tag: tuple(sorted(reasons)) for tag, reasons in question.suppressed.items()},
+    )
 
 
 def _opener(session: Session, spec: ReleaseSpec) -> CompartmentOpener:

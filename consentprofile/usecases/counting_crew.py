@@ -10,7 +10,7 @@ import logging
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -60,12 +60,12 @@ class _Worker:
 
 
 class CountingCrew:
-    """Some workers, each of which holds the same setup; the descriptor is that of the alive lock."""
+    """Some workers, one for each setup; the descriptor is that of the alive lock."""
 
-    def __init__(self, setup: Setup, workers: int, lock: int) -> None:
+    def __init__(self, setups: Sequence[Setup], lock: int) -> None:
         self._workers: list[_Worker] = []
         try:
-            for _ in range(workers):
+            for setup in setups:
                 self._workers.append(_Worker(setup, lock))
         except OSError as error:
             _logger.warning("a counting worker could not be started: %s", error.strerror)

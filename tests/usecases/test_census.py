@@ -133,18 +133,18 @@ def test_a_worker_that_takes_long_answers_with_what_it_has(
     scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else whoever waits would take it for dead, and count everything by itself."""
-    setups: list[Setup] = []
+    noted: list[Setup] = []
 
     class Noting(CountingCrew):
-        def __init__(self, setup: Setup, workers: int, lock: int) -> None:
-            setups.append(setup)
-            super().__init__(setup, workers, lock)
+        def __init__(self, setups: Sequence[Setup], lock: int) -> None:
+            noted.extend(setups)
+            super().__init__((), lock)
 
     monkeypatch.setattr(census, "CountingCrew", Noting)
-    taken(scene.store._session)
+    taken(scene.store._session, workers=1)
     monkeypatch.setattr(counting, "PATIENCE", -1.0)
     monkeypatch.setattr(counting, "LONGEST", 0.0)
-    desk = counting_worker._Desk(setups[0])
+    desk = counting_worker._Desk(noted[0])
     answer = answers.decode(desk.count(canonical.pack([1, 10_000]))[LENGTH.size :])
     assert answer is not None
     assert answer.tally.slot.tolist() == [answer.tally.last]
