@@ -1,16 +1,18 @@
-"""A release with differential privacy: charged, then drawn, then kept, and only then handed out.
+"""A release with differential privacy: charged, then drawn, then kept, then signed for, and only then handed out.
 
 1. One durable transaction writes the charge: its sealed entry of the ledger, which says what is asked and what that
    costs, and its leaf. Under the writer lock the budget was found to pay for it.
 2. A head of the log is signed over it and anchored in the keyring, so that no older ``data.db`` passes for the newest.
 3. Noise is drawn.
 4. One durable transaction puts the files into the entry of the charge, with the leaf of the release.
+5. A head is signed over the answer (:func:`consentprofile.usecases.release.release` does it, whoever drew). A
+   ``data.db`` from between charge and answer does not pass for the newest either, so no second answer is drawn.
 
-All of it under one hold of the writer lock, so two that ask at once get one charge and one answer. A crash after 1
-leaves a charge without an answer. It stays spent, and the same specification asked again is drawn under it, from
-whoever is counted then. That costs nothing more: what was drawn before the crash was in the memory of the process that
-died and nowhere else, for files leave it after 4 only, so nobody has seen more than one draw. What decides whether a
-draw is lost is a crash, which noise and figures have no part in. Where the charge weighs no more, or nobody can tell
+All of it but 5 is under one hold of the writer lock, so two that ask at once get one charge and one answer. A crash
+after 1 leaves a charge without an answer. It stays spent, and the same specification asked again is drawn under it,
+from whoever is counted then. That costs nothing more: what was drawn before the crash was in the memory of the process
+that died and nowhere else, for files leave it after 5 only, so nobody has seen more than one draw. What decides whether
+a draw is lost is a crash, which noise and figures have no part in. Where the charge weighs no more, or nobody can tell
 whether it was answered, it is paid for again (:func:`consentprofile.usecases.budget.unanswered`).
 """
 

@@ -28,7 +28,7 @@ from consentprofile.release.summed import protected
 from consentprofile.release.writers import render, write_folder
 from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Operation
-from consentprofile.usecases import noising, release_traces, released
+from consentprofile.usecases import heads, noising, release_traces, released
 from consentprofile.usecases.approval import Approved, is_approved
 from consentprofile.usecases.census import Census, Progress, take
 from consentprofile.usecases.release_traces import note
@@ -82,6 +82,8 @@ def release(
         approved = Approved(session, spec, asker)
         approved.require()
         found = _publish(session, spec, take(session, spec, text, workers=workers, progress=progress), asker, approved)
+    if spec.noise is not None:
+        heads.checkpoint_if_grown(session)  # over what was drawn, before it is out
     number, files, repeated = found
     beside = derive(files, derived)
     write_folder(files, out, beside)

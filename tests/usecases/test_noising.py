@@ -17,7 +17,7 @@ import pytest
 import consentprofile as cp
 from consentprofile.release.dp import mechanisms
 from consentprofile.release.dp.intervals import half_width
-from consentprofile.usecases import noising
+from consentprofile.usecases import heads, noising
 from tests.usecases.changes import apply, asking_anew, edited
 from tests.usecases.noisy_shop import APRIL, COUNTS, EPSILON, RHO, NoisyShop
 
@@ -284,6 +284,36 @@ def test_no_noise_is_drawn_before_the_charge_is_anchored(shop: NoisyShop, monkey
     shop.release(shop.spec())
     ((last, anchored, size),) = seen
     assert (last, anchored) == ("budget-charged", size)
+
+
+def test_a_data_file_from_between_charge_and_answer_does_not_give_a_second_draw(
+    shop: NoisyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is signed for before its files are out, even if the process dies in the moment after."""
+    spec, between = shop.spec("epsilon = 1.5"), shop.folder / "between.db"
+    keep = noising._keep
+
+    def copies(*args: object) -> None:
+        with closing(sqlite3.connect(shop.path / "data.db")) as data, closing(sqlite3.connect(between)) as copy:
+            data.backup(copy)
+        keep(*args)  # type: ignore[arg-type]  # as it was called
+
+    with monkeypatch.context() as patch:
+        patch.setattr(noising, "_keep", copies)
+        patch.setattr(cp.Store, "_signed", dies)
+        assert shop.elsewhere(lambda store: store.release(spec, shop.folder / "out")) == KILLED
+    assert (shop.folder / "out" / "data.csv").is_file()
+    with monkeypatch.context() as patch:
+        patch.setattr(heads, "checkpoint_if_grown", lambda _session: None)
+        shop.store.close()
+    for name in ("data.db-wal", "data.db-shm"):
+        (shop.path / name).unlink(missing_ok=True)
+    shutil.copy(between, shop.path / "data.db")
+    shop.reopen_after()
+    assert [one.answered for one in shop.budget().charges] == [False]
+    with pytest.raises(cp.BrokenLog, match="the log was cut"):
+        shop.release(spec, "again")
+    assert not (shop.folder / "again").exists()
 
 
 # ---- several at once ------------------------------------------------------------------------------------
