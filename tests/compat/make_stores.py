@@ -12,7 +12,7 @@ import json
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,6 +185,18 @@ MAKERS: Final[dict[str, Callable[[Path, cp.KeyProvider], None]]] = {
 }
 
 
+def archive(golden: Golden, folder: Path, names: Iterable[str]) -> None:
+    """Keep these files of ``folder`` as the golden store."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            data = (folder / name).read_bytes()
+            entry.size, entry.mode = len(data), 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    (FOLDER / f"{golden.name}.tar.gz").write_bytes(gzip.compress(packed.getvalue(), mtime=0))
+
+
 def make(golden: Golden, folder: Path) -> None:
     """Make one store in ``folder``, keep it, and write down what a copy of it answers."""
     key: cp.KeyProvider = cp.Passphrase(PASSPHRASE, memory_kib=19 * 1024, iterations=2, lanes=1)
@@ -196,14 +208,7 @@ def make(golden: Golden, folder: Path) -> None:
         names.append("key")
     with small_slices():
         MAKERS[golden.name](folder / "store", key)
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name in names:
-            entry = tarfile.TarInfo(name)
-            data = (folder / name).read_bytes()
-            entry.size, entry.mode = len(data), 0o600
-            tar.addfile(entry, io.BytesIO(data))
-    (FOLDER / f"{golden.name}.tar.gz").write_bytes(gzip.compress(archive.getvalue(), mtime=0))
+    archive(golden, folder, names)
     copy = folder / "copy"
     golden.unpack(copy)
     golden.expected.write_text(json.dumps(ask(golden, copy), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

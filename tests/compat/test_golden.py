@@ -19,6 +19,7 @@ import pytest
 import consentprofile as cp
 from consentprofile.tlog import leaf as leaves
 from tests.compat.answers import FOLDER, PASSPHRASE, SPEC, STORES, WHOLE, Golden, Json, ask, missing, plain
+from tests.compat.releases import RELEASES
 from tests.format.decoder import Decoder
 from tests.support.people import look
 
@@ -51,7 +52,7 @@ def expected(golden: Golden) -> dict[str, Json]:
 
 def test_there_is_an_archive_for_every_store_and_no_other() -> None:
     archives = {path.name: path.stat().st_size for path in FOLDER.glob("*.tar.gz")}
-    assert archives.keys() == {f"{golden.name}.tar.gz" for golden in STORES}
+    assert archives.keys() == {f"{golden.name}.tar.gz" for golden in (*STORES, RELEASES)}
     assert max(archives.values()) < LARGEST
 
 

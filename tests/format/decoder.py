@@ -97,7 +97,7 @@ def pack(value: Any) -> bytes:
         head = bytes([0x90 + len(value)]) if len(value) < 16 else b"\xdc" + struct.pack(">H", len(value))
         return head + b"".join(map(pack, value))
     if isinstance(value, bytes):
-        return b"\xc4" + bytes([len(value)]) + value
+        return (b"\xc4" + bytes([len(value)]) if len(value) < 256 else b"\xc5" + struct.pack(">H", len(value))) + value
     if isinstance(value, str):
         raw = value.encode()
         return (bytes([0xA0 + len(raw)]) if len(raw) < 32 else b"\xd9" + bytes([len(raw)])) + raw
@@ -485,7 +485,7 @@ class Decoder:
         raise AssertionError("opens under no key")
 
     def ledger(self) -> list[list[Any]]:
-        """The entry of every release that was drawn, its digests compared; its cells read, or what it cost as it is."""
+        """The entry of every release, its digests compared; its cells read, or what it cost as it is."""
         found = []
         for number, digest, sealed in self.data.execute("SELECT number, digest, ledger FROM release ORDER BY number"):
             opened = self.tried(
@@ -496,7 +496,8 @@ class Decoder:
             form, spec, series, *middle, cells, files = unpack(opened)
             terms = json.loads(spec)
             asked = {name: terms[name] for name in terms.keys() - {"from", "until", "protection", "cuts"}}
-            assert (canonical_json(terms), hashlib.sha256(spec).digest()) == (spec, digest)
+            known_by = spec if files else pack(["charged", spec])
+            assert (canonical_json(terms), hashlib.sha256(known_by).digest()) == (spec, digest)
             assert hashlib.sha256(canonical_json(asked)).digest() == series
             found.append([form, terms, series, *middle, cells if form == 4 else read_cells(form, cells), dict(files)])
         return found
