@@ -7,6 +7,7 @@ from statistics import median
 from benchmarks import processes
 from benchmarks.loads import ours as called
 from benchmarks.measure import duration, timed
+from benchmarks.ours import Ours
 from benchmarks.results import RATE, Results
 from benchmarks.roles import LongDone, LongTask
 from benchmarks.sizes import Long, told
@@ -33,44 +34,50 @@ def measure(stage: Stage, results: Results) -> None:
             stretch=load.stretch, workers=workers,
         )  # fmt: skip
         done = processes.play("long", task, LongDone)
-        size = copy.sizes()[0] - before
-        with copy.open() as store:
-            everything = timed(lambda store=store: store.upkeep.compact(everything=True))  # type: ignore[misc]
-        small, free = copy.sizes()[0] - before, copy.free()
-        copy.remove()
         _note(results, load, workers, done)
-        work = f"{told(load.events)} events, workers={workers}"
-        key = f".{load.key}/{workers}" if load.key else ""
-        results.note(f"{work}: compaction of everything afterwards", everything, "ns")
-        results.note_rates(f"{work}: compaction of everything, rate", [everything / load.events], "events")
-        results.note(f"{work}: bytes on disk for an event, before that", size / load.events, "bytes")
-        results.note(
-            f"{work}: bytes on disk for an event of six fields, compacted", small / load.events, "bytes",
-            spread=f"{(small - free) / load.events:,.0f} without free pages", key=key and f"bytes{key}",
-        )  # fmt: skip
+        size = copy.sizes()[0] - before
+        results.note(f"{_work(load, workers)}: bytes on disk for an event, as recorded", size / load.events, "bytes")
+        if load.everything:
+            _compact_everything(results, load, workers, copy, before)
+        copy.remove()
+
+
+def _compact_everything(results: Results, load: Long, workers: int, ours: Ours, before: int) -> None:
+    """``before`` are the bytes of the store without events."""
+    with ours.open() as store:
+        everything = timed(lambda: store.upkeep.compact(everything=True))
+    size, free = ours.sizes()[0] - before, ours.free()
+    work = _work(load, workers)
+    results.note(f"{work}: compaction of everything afterwards", everything, "ns")
+    results.note_rates(f"{work}: compaction of everything, rate", [everything / load.events], "events")
+    results.note(
+        f"{work}: bytes on disk for an event of six fields, compacted", size / load.events, "bytes",
+        spread=f"{(size - free) / load.events:,.0f} without free pages", key=_key("bytes", load, workers),
+    )  # fmt: skip
 
 
 def _note(results: Results, load: Long, workers: int, done: LongDone) -> None:
-    work = f"{told(load.events)} events, workers={workers}"
-    key = f".{load.key}/{workers}" if load.key else ""
+    work = _work(load, workers)
     total = sum(done.windows) + done.compact + done.close
     rates = [1e9 * load.window / window for window in done.windows]
     results.note(f"{work}: time, compaction due included", total, "ns")
     results.note(
-        f"{work}: rate, compaction due included", 1e9 * load.events / total, "events/s", key=key and f"rate{key}",
+        f"{work}: rate, compaction due included", 1e9 * load.events / total, "events/s",
         spread=f"windows {min(rates):,.0f} to {max(rates):,.0f}, median {median(rates):,.0f}",
+        key=_key("rate", load, workers),
     )  # fmt: skip
     results.note(
         f"{work}: rate of the last {told(load.window)} against the first", rates[-1] / rates[0], "share",
-        key=key and f"fade{key}", spread=f"{rates[0]:,.0f} and {rates[-1]:,.0f} a second",
+        key=_key("fade", load, workers), spread=f"{rates[0]:,.0f} and {rates[-1]:,.0f} a second",
     )  # fmt: skip
     results.note(
         f"{work}: compaction still due at the end", done.compact / total, "share", spread=duration(done.compact)
     )
     results.note(
-        f"{work}: most memory of the process that records", done.peak * 1024 / 1e6, "MB", key=key and f"memory{key}",
+        f"{work}: most memory of the process that records", done.peak * 1024 / 1e6, "MB",
         spread=f"{done.compacted_peak * 1024 / 1e6:,.0f} MB with the compaction at the end; {load.stretch:,} events "
         "that the harness holds ready included",
+        key=_key("memory", load, workers),
     )  # fmt: skip
     if workers:
         results.note(f"{work}: most memory of the processes that seal", done.workers_peak * 1024 / 1e6, "MB")
@@ -78,3 +85,12 @@ def _note(results: Results, load: Long, workers: int, done: LongDone) -> None:
     # (a store of more accounts is another store: its curve is not the continuation of the first)
     name = called(workers) if load.accounts <= 1_000_000 else f"{called(workers)}, {told(load.accounts)} accounts"
     results.draw(f"{RATE} {load.batch}", name, x, rates)
+
+
+def _work(load: Long, workers: int) -> str:
+    return f"{told(load.events)} events, workers={workers}"
+
+
+def _key(figure: str, load: Long, workers: int) -> str:
+    """What goals call a figure; nothing where the load has no key."""
+    return load.key and f"{figure}.{load.key}/{workers}"

@@ -45,6 +45,8 @@ class Long(msgspec.Struct, frozen=True, kw_only=True):
     """Events that lie ready before they are recorded: what the harness itself holds."""
     workers: tuple[int, ...]
     key: str
+    everything: bool = True
+    """Whether all of it is compacted afterwards, which takes two thirds as long again."""
 
 
 class Releases(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,9 +185,10 @@ HUGE: Final = Size(
     accounts=1_000_000,
     loads=(),
     long=Long(
-        events=100_000_000, accounts=1_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(1,), key="100m"
+        events=100_000_000, accounts=1_000_000, batch=1_000, window=1_000_000, stretch=10_000, workers=(1,), key="100m",
+        everything=False,
     ),
-)
+)  # fmt: skip
 """A hundred million once."""
 
 SIZES: Final = {size.name: size for size in (QUICK, DEFAULT, LARGE, HUGE)}
