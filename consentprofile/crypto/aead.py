@@ -10,12 +10,14 @@ would repeat it. What is *not* hidden: the length of the plaintext, and which ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
+from consentprofile.crypto.byte_rows import Rows, cut
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.errors import CorruptRecord, UnsupportedEnvironment
 
@@ -47,6 +49,14 @@ class SealingKey:
         except (InvalidTag, ValueError):
             raise CorruptRecord(_UNAUTHENTIC) from None
 
+    def open_each(self, sealed: Rows, associated: Sequence[bytes]) -> list[bytes]:
+        """As :meth:`open` for many records of one length, a row for each; all of them, or :class:`CorruptRecord`."""
+        nonces, ciphertexts = cut(sealed[:, :NONCE_BYTES]), cut(sealed[:, NONCE_BYTES:])
+        try:
+            return list(map(self._aead.decrypt, nonces, ciphertexts, associated))
+        except (InvalidTag, ValueError):
+            raise CorruptRecord(_UNAUTHENTIC) from None
+
     def __repr__(self) -> str:
         return "<SealingKey, withheld>"
 
@@ -60,16 +70,30 @@ class SealingKey:
         raise TypeError("keys are not copied")
 
 
-def open_all(key: bytes, sealed: Iterable[bytes], associated: bytes) -> list[bytes]:
-    """What one key has sealed with the same ``associated`` data, opened, the key used for nothing else.
+def open_under_each(
+    keys: Sequence[bytes],
+    sealed: Sequence[bytes],
+    counts: Sequence[int],
+    associated: Sequence[bytes],
+    more: Callable[[], bool],
+) -> tuple[int, list[bytes]]:
+    """What was ``sealed``, the first ``counts[0]`` by the first of ``keys`` and with the first ``associated`` data, and
+    so on, opened; and how many keys it was asked of, for it ends where ``more`` answers false, one key at least.
 
-    As :meth:`SealingKey.open` for each, without an object that keeps the key. Raises :class:`CorruptRecord`.
+    No object that keeps a key outlives its turn. Raises :class:`CorruptRecord` as :meth:`SealingKey.open` does.
     """
-    decrypt = AESGCMSIV(key).decrypt
+    plain: list[bytes] = []
+    left, asked = iter(sealed), 0
     try:
-        return [decrypt(one[:NONCE_BYTES], one[NONCE_BYTES:], associated) for one in sealed]
+        for key, count, bound in zip(keys, counts, associated, strict=True):
+            if asked and not more():
+                break
+            asked += 1
+            decrypt = AESGCMSIV(key).decrypt
+            plain += [decrypt(one[:NONCE_BYTES], one[NONCE_BYTES:], bound) for one in islice(left, count)]
     except (InvalidTag, ValueError):
         raise CorruptRecord(_UNAUTHENTIC) from None
+    return asked, plain
 
 
 class SuccessorKey(SealingKey):
@@ -90,6 +114,10 @@ class SuccessorKey(SealingKey):
             return SealingKey.open(self, sealed, associated)
         except CorruptRecord:
             return self.former.open(sealed, associated)
+
+    def open_each(self, sealed: Rows, associated: Sequence[bytes]) -> list[bytes]:
+        """As :meth:`open` for many records of one length."""
+        return [self.open(one, bound) for one, bound in zip(cut(sealed), associated, strict=True)]
 
     def reseal(self, sealed: bytes, associated: bytes) -> bytes | None:
         """What the former key sealed, sealed by this one; None where this one has sealed it already.

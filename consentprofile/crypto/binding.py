@@ -17,7 +17,14 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from consentprofile.crypto.byte_rows import Rows, cut
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VERSION: Final = 1
 
@@ -71,6 +78,21 @@ class RecordBinding:
         """The associated data of one record."""
         return self._prefix + _NUMBERS.pack(8, slot, 8, generation, len(bound)) + bound
 
+    def associate_each(
+        self, slots: NDArray[np.integer], generations: NDArray[np.integer], bound: Rows | None = None
+    ) -> list[bytes]:
+        """The associated data of many records, ``bound`` a row for each. Cost: some 0.1 microseconds each."""
+        import numpy as np
+
+        layout = _layout(len(self._prefix), 0 if bound is None else bound.shape[1])
+        data = np.zeros(len(slots), dtype=layout)
+        data["prefix"] = np.frombuffer(self._prefix, dtype=np.uint8)
+        data["slot bytes"] = data["generation bytes"] = 8
+        data["slot"], data["generation"] = slots, generations
+        if bound is not None:
+            data["bound bytes"], data["bound"] = bound.shape[1], bound
+        return cut(data.view(np.uint8).reshape(len(slots), layout.itemsize))
+
 
 class Binding:
     """Builds the associated data of one store's records. Cost: under a microsecond."""
@@ -89,3 +111,12 @@ class Binding:
         if binding is None:
             binding = self._bindings[record, purpose] = RecordBinding(self._store, record, purpose)
         return binding.associate(slot, generation, bound)
+
+
+@lru_cache(maxsize=32)
+def _layout(prefix: int, bound: int) -> np.dtype[np.void]:
+    """Associated data whose first and last parts are so many bytes long, as numpy writes it."""
+    import numpy as np
+
+    numbers = [("slot bytes", ">u2"), ("slot", ">u8"), ("generation bytes", ">u2"), ("generation", ">u8")]
+    return np.dtype([("prefix", "u1", prefix), *numbers, ("bound bytes", ">u2"), ("bound", "u1", bound)])

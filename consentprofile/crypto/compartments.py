@@ -1,14 +1,26 @@
-"""Opening the compartments of one purpose one after the other, as releases do: keys come and go, none is kept."""
+"""Opening the compartments of one purpose by hundreds, as releases do: keys come and go, none is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
 
-from consentprofile.crypto.aead import KEY_BYTES, SealingKey, open_all
+from consentprofile.crypto.aead import KEY_BYTES, SealingKey, open_under_each
 from consentprofile.crypto.binding import RecordBinding, RecordType
-from consentprofile.crypto.slots import HEADER
-from consentprofile.crypto.tags import CompartmentSecret
+from consentprofile.crypto.byte_rows import Rows, cut, joined
+from consentprofile.crypto.slot_columns import SlotColumns
+from consentprofile.crypto.tags import members
+
+
+class OpenedCompartments(NamedTuple):
+    """The first of the compartments that were to be opened: a pseudonym of 16 bytes for each, and all of their blocks,
+    those of each compartment together, in their order."""
+
+    pseudonyms: Rows
+    blocks: list[bytes]
+
+    def __repr__(self) -> str:
+        return "<OpenedCompartments, content withheld>"
 
 
 class CompartmentOpener:
@@ -22,17 +34,29 @@ class CompartmentOpener:
         self._wrapping = wrapping
 
     def open(
-        self, slot: int, record: bytes, generation: int, terms: bytes, blocks: Iterable[bytes]
-    ) -> tuple[bytes, list[bytes]]:
-        """The pseudonym of the compartment in this slot, whose ``record`` has a key, and its blocks, opened.
+        self, slots: SlotColumns, terms: Rows, blocks: Sequence[bytes], counts: Sequence[int], more: Callable[[], bool]
+    ) -> OpenedCompartments:
+        """The compartments in ``slots``, each of which has a key, one at least, and the others while ``more`` answers
+        true.
 
-        ``terms`` is what binds the key to its terms. Raises :class:`CorruptRecord`. Cost: about 5 microseconds with
-        one block.
+        ``terms`` has for each what binds its key to its terms; the first ``counts[0]`` of ``blocks`` are of the first,
+        and so on. Raises :class:`CorruptRecord`. Cost: about 6 microseconds each with one block of ten events.
         """
-        associated = self._key.associate(slot, generation, record[: HEADER.size] + terms)
-        opened = self._wrapping.open(record[HEADER.size :], associated)
-        plain = open_all(opened[:KEY_BYTES], blocks, self._block.associate(slot, generation))
-        return CompartmentSecret(opened[KEY_BYTES:]).member(), plain
+        opened = self._unwrapped(slots, terms)
+        bound = self._block.associate_each(slots.number, slots.generation)
+        number, plain = open_under_each(cut(opened[:, :KEY_BYTES]), blocks, counts, bound, more)
+        return OpenedCompartments(members(opened[:number, KEY_BYTES:]), plain)
+
+    def pseudonyms(self, slots: SlotColumns, terms: Rows) -> Rows:
+        """The pseudonyms alone. Raises :class:`CorruptRecord`."""
+        return members(self._unwrapped(slots, terms)[:, KEY_BYTES:])
+
+    def _unwrapped(self, slots: SlotColumns, terms: Rows) -> Rows:
+        """Key and secret of each."""
+        import numpy as np
+
+        bound = self._key.associate_each(slots.number, slots.generation, np.concatenate((slots.header, terms), axis=1))
+        return joined(self._wrapping.open_each(slots.wrapped, bound), 2 * KEY_BYTES)
 
     def __repr__(self) -> str:
         return "<CompartmentOpener, withheld>"

@@ -49,7 +49,7 @@ class SlotKind(IntEnum):
     """What a compartment's slot will hold once its old key is overwritten: it waits here, and opens there."""
 
 
-_LAST_KIND: Final = int(SlotKind.TO_COME)
+LAST_KIND: Final = int(SlotKind.TO_COME)
 
 
 class SlotHeader(NamedTuple):
@@ -101,7 +101,7 @@ def header_of(record: bytes) -> SlotHeader:
     if len(record) != RECORD_BYTES:
         raise CorruptRecord("a slot of the keyring has a wrong length; restore the keyring")
     header = SlotHeader._make(_FIELDS.unpack_from(record))
-    if record[0] != VERSION or header[0] > _LAST_KIND:
+    if record[0] != VERSION or header[0] > LAST_KIND:
         raise CorruptRecord("a slot of the keyring is not of a known form; restore the keyring")
     return header
 

@@ -7,7 +7,6 @@ and with the memberships, not with the events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from consentprofile.release.measures.measure import Numbers
+    from consentprofile.release.measures.measure import Numbers, Truths
 
 BATCH: Final = 20_000
 """Events laid out at a time where they come one by one; an account is never divided."""
@@ -34,15 +33,19 @@ _ORDER: Final = attrgetter("at", "id")
 
 
 class Opened(NamedTuple):
-    """An account before it is counted: its 16-byte pseudonym, and the plaintexts of all of its blocks.
+    """Accounts before they are counted, one element or row for each: their 16-byte pseudonyms, and how many of the
+    ``blocks``, plaintexts, are of each, those of an account together.
 
-    What is older than ``oldest`` (seconds since 1970 UTC) does not count, and of the rest the newest ``keep``.
+    What is older than ``oldest`` (seconds since 1970 UTC) does not count, and of the rest the newest ``keep``. Those
+    that are ``alone`` are not to be counted with the others.
     """
 
-    pseudonym: bytes
+    pseudonyms: NDArray[np.uint8]
     blocks: Sequence[bytes]
-    oldest: int
-    keep: int
+    counts: Numbers
+    oldest: Numbers
+    keep: Numbers
+    alone: Truths
 
     def __repr__(self) -> str:
         return "<Opened, content withheld>"
@@ -60,7 +63,9 @@ class Counting:
         self._spec = spec
         self._layout = Layout(spec)
         self._choice = _Choice(spec)
-        self._pseudonyms: list[bytes] = []
+        self._pseudonyms = bytearray()
+        """Those of all accounts, end to end."""
+        self._accounts = 0
         self._before = 0
         """The accounts that were counted with earlier batches."""
         self._waiting: list[tuple[int, list[Recorded]]] = []
@@ -77,13 +82,14 @@ class Counting:
         if len(pseudonym) != PSEUDONYM_BYTES:
             raise ValueError("a pseudonym has 16 bytes")
         ordered = sorted(events, key=_ORDER)
-        self._waiting.append((len(self._pseudonyms) - self._before, ordered))
-        self._pseudonyms.append(pseudonym)
+        self._waiting.append((self._accounts - self._before, ordered))
+        self._pseudonyms += pseudonym
+        self._accounts += 1
         self._events += len(ordered)
         if self._events >= BATCH:
             self._count_waiting()
 
-    def add_all(self, accounts: Sequence[Opened], policy: Policy, number: int) -> list[int]:
+    def add_all(self, opened: Opened, policy: Policy, number: int) -> list[int]:
         """Count accounts whose blocks name ``policy``, which has this number in the store.
 
         The places of those that were not counted, because something about them is unusual: they are to be read and
@@ -92,15 +98,15 @@ class Counting:
         import numpy as np
 
         self._count_waiting()
-        pseudonyms, blocks, since, most = zip(*accounts, strict=True) if accounts else ((), (), (), ())
-        owner = np.repeat(np.arange(len(accounts)), np.fromiter(map(len, blocks), dtype=np.int64))
-        found, unread = columns.read(list(chain.from_iterable(blocks)), number, self._layout.fields(policy))
-        oldest = np.array(since, dtype=np.int64)
+        accounts = len(opened.counts)
+        owner = np.repeat(np.arange(accounts), opened.counts)
+        found, unread = columns.read(opened.blocks, number, self._layout.fields(policy))
         account = owner[found.block]
-        old = found.at < oldest[account]
+        old = found.at < opened.oldest[account]
         if old.any():
             found, account = found.only(np.flatnonzero(~old)), account[~old]
-        usual = np.bincount(account, minlength=len(accounts)) <= np.array(most, dtype=np.int64)
+        usual = np.bincount(account, minlength=accounts) <= opened.keep
+        usual[opened.alone] = False
         usual[owner[unread]] = False
         usual[_repeating(found.id, account)] = False
         if not usual.all():
@@ -108,7 +114,8 @@ class Counting:
             found, account = found.only(np.flatnonzero(kept)), account[kept]
         renumbered = np.cumsum(usual) - 1
         events = self._layout.read(found, renumbered[account], policy)
-        self._pseudonyms += compress(pseudonyms, usual.tolist())
+        self._pseudonyms += opened.pseudonyms[usual].tobytes()
+        self._accounts += int(np.count_nonzero(usual))
         self._count(events)
         return np.flatnonzero(~usual).tolist()
 
@@ -121,7 +128,7 @@ class Counting:
             self._count(self._layout.lay_out(()))
         amounts = [bins.amounts for bins in self._bins if bins.amounts is not None]
         return Portion(
-            np.array(self._pseudonyms, dtype=f"S{PSEUDONYM_BYTES}"),
+            self._named(0),
             np.concatenate([bins.account for bins in self._bins]).astype(np.uint32),
             np.concatenate([bins.cell for bins in self._bins]).astype(np.uint32),
             tuple(np.concatenate(column) for column in zip(*amounts, strict=True)) if amounts else None,
@@ -135,13 +142,16 @@ class Counting:
 
     def _count(self, events: Events) -> None:
         """Count the events of the accounts that have come since the last batch, by their places among these."""
+        bins = self._spec.measure.bins(events)
+        bins = self._choice.of(bins, self._named(self._before))
+        self._bins.append(bins._replace(account=bins.account + self._before))
+        self._before = self._accounts
+
+    def _named(self, first: int) -> NDArray[np.bytes_]:
+        """The pseudonyms of accounts from the number ``first`` on."""
         import numpy as np
 
-        bins = self._spec.measure.bins(events)
-        pseudonyms = np.array(self._pseudonyms[self._before :], dtype=f"S{PSEUDONYM_BYTES}")
-        bins = self._choice.of(bins, pseudonyms)
-        self._bins.append(bins._replace(account=bins.account + self._before))
-        self._before = len(self._pseudonyms)
+        return np.frombuffer(bytes(self._pseudonyms[first * PSEUDONYM_BYTES :]), dtype=f"S{PSEUDONYM_BYTES}")
 
 
 def _repeating(ids: NDArray[np.uint64], account: Numbers) -> Numbers:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final, TypeAlias
 
 from consentprofile.store.arrangement import misplaced_packs, stray_runs
-from consentprofile.store.packs import FIRST_SLOT, LAST_SLOT, unpack
+from consentprofile.store.packs import FIRST_SLOT, LAST_SLOT, Packed, unpack
 from consentprofile.store.rows import BLOCK, Rows, RowTable, SealedRow
 from consentprofile.store.runs import Runs, Shape, Transform
 
@@ -73,11 +73,18 @@ class Blocks:
 
     def between(self, first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
         """Every block of the slots from ``first`` to ``last``, both included, by slot and generation."""
-        with closing(self._rows(first, last)) as rows:
-            return _by_slot(rows, first, last)
+        found: dict[tuple[int, int], list[bytes]] = {}
+        for slot, generation, sealed in self.sorted_between(first, last):
+            found.setdefault((slot, generation), []).append(sealed)
+        return found
 
-    def light_between(self, first: int, last: int, most: int) -> dict[tuple[int, int], list[bytes]] | None:
-        """As :meth:`between`, or None where more than about ``most`` bytes would have to be fetched."""
+    def sorted_between(self, first: int, last: int) -> list[Packed]:
+        """Every block of the slots from ``first`` to ``last``, both included, in ascending order."""
+        with closing(self._rows(first, last)) as rows:
+            return _unpacked(rows, first, last)
+
+    def light_between(self, first: int, last: int, most: int) -> list[Packed] | None:
+        """As :meth:`sorted_between`, or None where more than about ``most`` bytes would have to be fetched."""
         with closing(self._rows(first, last)) as rows:
             fetched: list[_Row] = []
             for row in rows:
@@ -85,7 +92,7 @@ class Blocks:
                 most -= len(row[2] or row[3] or b"")
                 if most < 0:
                     return None
-        return _by_slot(fetched, first, last)
+        return _unpacked(fetched, first, last)
 
     def _rows(self, first: int, last: int) -> sqlite3.Cursor:
         return self._db.execute(_BETWEEN, (first, last, max(first, FIRST_SLOT), min(last, LAST_SLOT)))
@@ -152,16 +159,18 @@ class Blocks:
         return bool(self._db.execute(query, (self._shape.tail,)).fetchone()[0] >= self._shape.tail)
 
 
-def _by_slot(rows: Iterable[_Row], first: int, last: int) -> dict[tuple[int, int], list[bytes]]:
-    found: dict[tuple[int, int], list[bytes]] = {}
+def _unpacked(rows: Iterable[_Row], first: int, last: int) -> list[Packed]:
+    """The blocks of the slots from ``first`` to ``last`` in these rows, in ascending order."""
+    found: list[Packed] = []
     for slot, generation, sealed, body in rows:
-        if body is None:
-            if sealed is not None:
-                found.setdefault((slot, generation), []).append(sealed)
-            continue
-        for number, held, one in unpack(body):
-            if first <= number <= last:
-                found.setdefault((number, held), []).append(one)
+        if body is not None:
+            blocks = unpack(body)
+            if blocks and (blocks[0][0] < first or blocks[-1][0] > last):
+                blocks = [block for block in blocks if first <= block[0] <= last]
+            found += blocks
+        elif sealed is not None:
+            found.append((slot, generation, sealed))
+    found.sort()  # mostly they are: those of a run come in order
     return found
 
 

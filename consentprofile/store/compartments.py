@@ -7,19 +7,20 @@ two statements, slots as bare bytes: it may be most of the keyring.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from consentprofile.crypto.slots import VERSION, SlotHeader, SlotKind, header_of
+from consentprofile.crypto.slots import VERSION, SlotKind
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.copying import reading_connection
 from consentprofile.store.files import DATA, KEYS
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.keyring_file import WAIT
 from consentprofile.store.locks import GATE, GATE_TURN, FileLock
+from consentprofile.store.packs import Packed
 
 # The slot's first two bytes are version and kind, its twelfth and thirteenth the purpose (consentprofile.crypto.slots).
 # Most slots are of another kind: two comparisons pass them over, where a function would make a text of each.
@@ -35,13 +36,12 @@ MOST_BYTES: Final = 1 << 20
 """Bytes of blocks that are fetched at once: a thousand compartments may have little in them, or a lot."""
 
 
-class Compartment(NamedTuple):
-    """A compartment's slot, its header and its bytes, and the sealed blocks that name it and its generation."""
+class Slice(NamedTuple):
+    """The slots of some compartments, rising: number and bytes of each. And all sealed blocks that name one of them, in
+    ascending order, whatever generation they name."""
 
-    slot: int
-    header: SlotHeader
-    record: bytes
-    blocks: Sequence[bytes]
+    slots: list[tuple[int, bytes]]
+    blocks: list[Packed]
 
 
 class Compartments:
@@ -55,28 +55,22 @@ class Compartments:
         """The highest number of a slot, 0 where there is none."""
         return int(self._keys.execute("SELECT ifnull(max(number), 0) FROM slot").fetchone()[0])
 
-    def slots(self, first: int, last: int, purpose: int, most: int) -> list[tuple[int, SlotHeader, bytes]]:
-        """The number, header and bytes of slots from ``first`` to ``last`` that are compartments of the purpose with
-        this number, ``most`` of them at most. The caller holds the gate. Raises :class:`CorruptRecord`.
+    def slots(self, first: int, last: int, purpose: int, most: int) -> list[tuple[int, bytes]]:
+        """The number and bytes of slots from ``first`` to ``last`` that are compartments of the purpose with this
+        number, ``most`` of them at most. The caller holds the gate.
         """
-        found = self._keys.execute(_SLOTS, (first, last, _FROM, _BELOW, purpose.to_bytes(2, "big"), most)).fetchall()
-        return [(number, header_of(record), record) for number, record in found]
+        return self._keys.execute(_SLOTS, (first, last, _FROM, _BELOW, purpose.to_bytes(2, "big"), most)).fetchall()
 
-    def between(self, first: int, last: int, purpose: int, most: int) -> list[Compartment]:
+    def between(self, first: int, last: int, purpose: int, most: int) -> Slice:
         """The same, with their blocks: of one compartment all, of more no more than about :data:`MOST_BYTES`; then
         there are fewer than there might be. None at all where there is no compartment."""
         slots = self.slots(first, last, purpose, most)
-        blocks: dict[tuple[int, int], list[bytes]] | None = None
-        while blocks is None and len(slots) > 1:
+        while len(slots) > 1:
             blocks = self._blocks.light_between(slots[0][0], slots[-1][0], MOST_BYTES)
-            if blocks is None:
-                del slots[len(slots) // 2 :]
-        if blocks is None:
-            blocks = self._blocks.between(slots[0][0], slots[0][0]) if slots else {}
-        return [
-            Compartment(number, header, record, blocks.get((number, header.generation), ()))
-            for number, header, record in slots
-        ]
+            if blocks is not None:
+                return Slice(slots, blocks)
+            del slots[len(slots) // 2 :]
+        return Slice(slots, self._blocks.sorted_between(slots[0][0], slots[0][0]) if slots else [])
 
 
 class CompartmentFiles:

@@ -1,7 +1,7 @@
 """The door of the store: all that use cases may know of it."""
 
 from consentprofile.store.blocks import Blocks
-from consentprofile.store.compartments import Compartment, CompartmentFiles, Compartments
+from consentprofile.store.compartments import CompartmentFiles, Compartments, Slice
 from consentprofile.store.counts import decode as decode_counts
 from consentprofile.store.files import DATA, KEYS, Durability
 from consentprofile.store.ground import Ground, create_directory
@@ -47,7 +47,6 @@ __all__ = [
     "TRAIL",
     "WHOLE",
     "Blocks",
-    "Compartment",
     "CompartmentFiles",
     "Compartments",
     "Destruction",
@@ -61,6 +60,7 @@ __all__ = [
     "Rows",
     "SealedBlock",
     "SealedRow",
+    "Slice",
     "Staging",
     "Standing",
     "StoredHead",

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentprofile.crypto.compartments import CompartmentOpener
+from consentprofile.crypto.slot_columns import SlotColumns
 from consentprofile.errors import InputError
-from consentprofile.release.cells import Counted
+from consentprofile.release.cells import PSEUDONYM_BYTES, Counted
 from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.store.ports import Compartments
 from consentprofile.usecases.collector import no_collector
-from consentprofile.usecases.counting import LARGEST_SLICE, Counter, Judge, Question, Tally
+from consentprofile.usecases.counting import LARGEST_SLICE, Counter, Tally
 from consentprofile.usecases.counting_crew import CountingCrew
 from consentprofile.usecases.counting_wire import Setup, Stretch
+from consentprofile.usecases.judging import Judge, Question
 from consentprofile.usecases.session import Session
 
 if TYPE_CHECKING:
@@ -77,8 +79,9 @@ class Census:
         import numpy as np
 
         slot = np.concatenate([tally.slot for tally in self._tallies])
-        generation = np.concatenate([tally.generation for tally in self._tallies]).tolist()
+        generation = np.concatenate([tally.generation for tally in self._tallies])
         pseudonyms = np.concatenate([tally.portion.pseudonyms for tally in self._tallies])
+        names = pseudonyms.view(np.uint8).reshape(len(slot), PSEUDONYM_BYTES)
         places = {number: place for place, number in enumerate(slot.tolist())}
         until = np.zeros(len(slot), dtype=np.int64)
         with _gate(session):
@@ -88,17 +91,16 @@ class Census:
         while first <= last:
             with _gate(session) as compartments:
                 found = compartments.slots(first, last, question.number, LARGEST_SLICE)
-                for number, header, record in found:
-                    place = places.get(number)
-                    standing = None if place is None else judge.counted(header, record)
-                    if place is None or standing is None:
-                        continue
-                    if header.generation != generation[place]:
-                        # A new key of the same compartment (retention) keeps its secret; a new consent has another.
-                        pseudonym, _ = opener.open(number, record, header.generation, standing.bound, ())
-                        if pseudonym != pseudonyms[place : place + 1].tobytes():  # an element would lose its zeros
-                            continue
-                    until[place] = header.until - standing.cut
+                slots = SlotColumns.of(found)
+                judged = judge.counted(slots)
+                slots = slots.only(judged.place)
+                place = np.array([places.get(number, -1) for number in slots.number.tolist()], dtype=np.int64)
+                same = place >= 0
+                # A new key of the same compartment (retention) keeps its secret; a new consent has another.
+                new = np.flatnonzero(same & (slots.generation != generation[place]))
+                again = opener.pseudonyms(slots.only(new), judged.bound[new])
+                same[new] = (again == names[place[new]]).all(axis=1)
+                until[place[same]] = judged.until[same]
             if len(found) < LARGEST_SLICE:
                 break
             first = found[-1][0] + 1

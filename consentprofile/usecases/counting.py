@@ -8,22 +8,21 @@ published, whoever has gone meanwhile is taken out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from consentprofile.crypto.byte_rows import Rows
 from consentprofile.crypto.compartments import CompartmentOpener
-from consentprofile.crypto.slots import HEADER, NO_KEY, Slot, SlotHeader
-from consentprofile.model.consent import IN_FORCE, State
-from consentprofile.model.declaration import may_release, may_spend
-from consentprofile.model.policy import Precision, Purpose, ReleaseRules
+from consentprofile.crypto.slot_columns import SlotColumns
+from consentprofile.crypto.slots import Slot
 from consentprofile.model.profile import dedupe
 from consentprofile.release.cells import Portion
 from consentprofile.release.counting import Counting, Opened
-from consentprofile.release.period import is_told
-from consentprofile.release.spec import ReleaseSpec
-from consentprofile.store.ports import Compartment, Compartments
+from consentprofile.store.ports import Compartments, SealedBlock, Slice
 from consentprofile.usecases.books import Books
+from consentprofile.usecases.judging import Judge, Judged, Question
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +36,8 @@ LONGEST: Final = 0.006
 """Seconds after which nothing more is opened in a slice, whatever it has fetched. What was begun is finished: an
 account of 10,000 events takes a millisecond where its blocks were merged, and some 40 where each event is one."""
 FIRST_SLICE, LARGEST_SLICE = 64, 1024
-"""Compartments of the first slice, and of the largest: slices grow and shrink with the time that they take."""
+"""Compartments of the first slice, and of the largest: slices grow and shrink with the time that they take. The keys of
+a slice are unwrapped together, those of the largest in 2 ms."""
 
 PATIENCE: Final = 2.0
 """Seconds after which a stretch is handed back as far as it has come: so that progress is told, and whoever counts for
@@ -48,23 +48,8 @@ BATCH: Final = 4096
 BATCH_BYTES: Final = 8 << 20
 """Bytes of opened blocks that are counted at once, whatever compartments they are of."""
 
-_IN_FORCE: Final = frozenset(int(state) for state in IN_FORCE)
-
 Gate = Callable[[], AbstractContextManager[Compartments]]
 """Holds the gate for one slice."""
-
-
-class Question(NamedTuple):
-    """What is counted: by which specification, of which purpose (its number in the keyring), as of which second UTC.
-
-    ``suppressed`` are the reasons that are noted for accounts, by their tags.
-    """
-
-    spec: ReleaseSpec
-    purpose: Purpose
-    number: int
-    now: int
-    suppressed: Mapping[bytes, frozenset[str]]
 
 
 class Tally(NamedTuple):
@@ -81,74 +66,15 @@ class Tally(NamedTuple):
         return "<Tally, content withheld>"
 
 
-class _Standing(NamedTuple):
-    """What is to be known of consents under the same terms."""
+class _Part(NamedTuple):
+    """What was opened of one slice: the slots, what holds for them, and their pseudonyms and blocks."""
 
-    bound: bytes
-    cut: int
-    oldest: int
-    keep: int
-    released: bool
-    """Whether they allow a release under these rules."""
-    told: bool
-    """Whether times as they are kept tell what is asked."""
-    may_be_coarser: bool
-    """Whether times of a renewed consent may have been kept more coarsely before."""
-    reasons: frozenset[str]
-
-
-def _may_count(spec: ReleaseSpec, allowed: ReleaseRules | None) -> bool:
-    """Whether what a consent allowed is no stricter than the rules of this release, under its kind of protection."""
-    return may_spend(allowed, spec.rules) if spec.noise else may_release(allowed, spec.rules, spec.min_accounts)
-
-
-class Judge:
-    """Decides which compartments are counted."""
-
-    def __init__(self, question: Question, books: Books) -> None:
-        self._question = question
-        self._books = books
-        self._coarsest = books.history.coarsest(question.purpose.name)
-        self._standings: dict[int, _Standing] = {}
-
-    def standing(self, terms: int) -> _Standing:
-        """What holds under the terms of this number. Raises :class:`CorruptRecord`."""
-        found = self._standings.get(terms)
-        if found is None:
-            spec, held = self._question.spec, self._books.terms.held(terms)
-            found = self._standings[terms] = _Standing(
-                bound=held.bound,
-                cut=held.cut,
-                oldest=self._books.oldest(terms, self._question.now),
-                keep=held.holds.keep,
-                released=_may_count(spec, held.holds.release),
-                told=self.tells(held.holds.precision),
-                may_be_coarser=held.holds.precision != self._coarsest,
-                reasons=held.holds.reasons,
-            )
-        return found
-
-    def tells(self, precision: Precision) -> bool:
-        """Whether times as they are kept tell what is asked: what lies within the period, and in which order."""
-        spec = self._question.spec
-        if precision == "second":
-            return True
-        return not spec.measure.exact and is_told(self._books.history.calendar, precision, spec.instants)
-
-    def counted(self, header: SlotHeader, record: bytes) -> _Standing | None:
-        """What holds for the compartment of the purpose in a slot of these bytes, with this header; None where it is
-        not counted.
-
-        Whoever consented to stricter releases than this one is not counted in it.
-        """
-        if header.state not in _IN_FORCE or record.endswith(NO_KEY):
-            return None
-        standing, (_, _, _, now, suppressed) = self.standing(header.terms), self._question
-        if now >= header.until - standing.cut or not standing.released:
-            return None
-        if header.tag in suppressed and not standing.reasons.isdisjoint(suppressed[header.tag]):
-            return None
-        return standing
+    slots: SlotColumns
+    judged: Judged
+    pseudonyms: Rows
+    counts: list[int]
+    """How many of the blocks are of each."""
+    blocks: list[bytes]
 
 
 class Counter:
@@ -160,17 +86,12 @@ class Counter:
         self._opener = opener
         self._judge = Judge(question, books)
         self._counting = Counting(question.spec)
-        self._opened: list[Opened] = []
-        """What was opened and is to be counted at once, and below, in the same order, where it was found."""
-        self._found: list[Compartment] = []
-        self._alone: list[tuple[Opened, Compartment]] = []
-        """What was opened and takes its events to tell what rules hold for it."""
-        self._bytes = 0
-        self._slots: list[int] = []
-        """Those of the accounts that have been counted, in the order in which they were, and below, what else is told
-        of them."""
-        self._generations: list[int] = []
-        self._until: list[int] = []
+        self._parts: list[_Part] = []
+        """What was opened and is to be counted at once."""
+        self._accounts = self._bytes = 0
+        """How much that is."""
+        self._noted: list[tuple[Integers, Integers, Integers]] = []
+        """Slot, generation and end of the accounts that have been counted, in the order in which they were."""
 
     def run(self, gate: Gate, first: int, last: int) -> int:
         """Count the compartments in the slots from ``first`` to ``last``, or as many of the first of them as can be in
@@ -182,12 +103,12 @@ class Counter:
                 found = compartments.between(first, last, self._question.number, most)
                 opened = self._open(found, began + LONGEST)
                 taken = time.perf_counter() - began
-            if not found:
+            if not opened:
                 first = last + 1
                 break
-            first = found[opened - 1].slot + 1
+            first = found.slots[opened - 1][0] + 1
             most = max(1, min(LARGEST_SLICE, 2 * opened, int(opened * HELD / taken)))
-            if len(self._opened) + len(self._alone) >= BATCH or self._bytes >= BATCH_BYTES:
+            if self._accounts >= BATCH or self._bytes >= BATCH_BYTES:
                 self._count()
             if time.monotonic() > end:
                 break
@@ -198,59 +119,86 @@ class Counter:
         """What has been counted, up to the slot ``last``."""
         import numpy as np
 
-        slot, generation, until = (
-            np.array(told, dtype=np.int64) for told in (self._slots, self._generations, self._until)
-        )
+        none = np.zeros(0, dtype=np.int64)
+        slot, generation, until = map(np.concatenate, zip((none, none, none), *self._noted, strict=True))
         return Tally(last, self._counting.portion(), slot, generation, until)
 
-    def _open(self, compartments: Sequence[Compartment], end: float) -> int:
-        """Open what counts, until ``end`` has passed; how many compartments were gone through. The caller holds the
-        gate, and no key outlives the call."""
-        counted, unseal, clock = self._judge.counted, self._opener.open, time.perf_counter
-        for number, compartment in enumerate(compartments):
-            if number and clock() > end:
-                return number
-            slot, header, record, blocks = compartment
-            standing = counted(header, record)
-            if standing is None:
-                continue
-            alone = standing.may_be_coarser and header.state == State.RENEWED
-            if not (standing.told or alone):
-                continue
-            pseudonym, plain = unseal(slot, record, header.generation, standing.bound, blocks)
-            self._bytes += sum(map(len, plain))
-            opened = Opened(pseudonym, plain, standing.oldest, standing.keep)
-            if alone:
-                self._alone.append((opened, compartment))
-            else:
-                self._opened.append(opened)
-                self._found.append(compartment)
-        return len(compartments)
+    def _open(self, found: Slice, end: float) -> int:
+        """Open what counts of a slice until ``end`` has passed, one compartment at least; how many were gone through.
+
+        The caller holds the gate, and no key outlives the call.
+        """
+        slots = SlotColumns.of(found.slots)
+        judged = self._judge.counted(slots)
+        judged = judged.only(judged.told | judged.alone)
+        slots = slots.only(judged.place)
+        sealed, counts = _under_living_keys(slots, found.blocks)
+        clock = time.perf_counter
+        pseudonyms, blocks = self._opener.open(slots, judged.bound, sealed, counts, lambda: clock() <= end)
+        opened = len(pseudonyms)
+        gone_through = len(found.slots)
+        if opened < len(counts):
+            gone_through = int(judged.place[opened])
+            slots, judged, counts = slots.only(slice(opened)), judged.only(slice(opened)), counts[:opened]
+        self._parts.append(_Part(slots, judged, pseudonyms, counts, blocks))
+        self._accounts += opened
+        self._bytes += sum(map(len, blocks))
+        return gone_through
 
     def _count(self) -> None:
         """Count what was opened since the last time, most of it at once."""
-        opened, found, alone = self._opened, self._found, self._alone
-        self._opened, self._found, self._alone, self._bytes = [], [], [], 0
-        history = self._books.history
-        left = self._counting.add_all(opened, history.policy, history.number)
-        alone += [(opened[number], found[number]) for number in left]
-        for number in reversed(left):
-            del found[number]
-        self._note(found)
-        for one, compartment in alone:
-            self._count_alone(one, compartment)
+        import numpy as np
 
-    def _count_alone(self, opened: Opened, compartment: Compartment) -> None:
-        slot, header, record, _ = compartment
+        if not self._parts:
+            return
+        parts, self._parts, self._accounts, self._bytes = self._parts, [], 0, 0
+        every_slots, every_judged, pseudonyms, counts, blocks = zip(*parts, strict=True)
+        slots, judged = SlotColumns.together(every_slots), Judged.together(every_judged)
+        opened = Opened(
+            np.concatenate(pseudonyms),
+            list(chain.from_iterable(blocks)),
+            np.array(list(chain.from_iterable(counts)), dtype=np.int64),
+            judged.oldest,
+            judged.keep,
+            judged.alone,
+        )
+        left = self._counting.add_all(opened, self._books.history.policy, self._books.history.number)
+        ends = np.cumsum(opened.counts)
+        counted = np.ones(len(ends), dtype=bool)
+        counted[left] = False
+        self._note(slots, judged, np.flatnonzero(counted))
+        alone = [
+            place
+            for place in left
+            if self._count_alone(
+                opened.pseudonyms[place].tobytes(),
+                opened.blocks[ends[place] - opened.counts[place] : ends[place]],
+                slots.at(place),
+            )
+        ]
+        self._note(slots, judged, np.array(alone, dtype=np.int64))
+
+    def _count_alone(self, pseudonym: bytes, blocks: Sequence[bytes], slot: Slot) -> bool:
+        """Count one compartment event by event; whether its times tell what is asked."""
         books, question = self._books, self._question
-        events = books.allowed(opened.blocks, header.terms, question.now)
-        rules = books.rules(question.purpose, Slot(slot, header, record[HEADER.size :]), events)
-        if self._judge.tells(rules.precision):
-            self._counting.add(opened.pseudonym, dedupe(events)[-rules.keep :])
-            self._note((compartment,))
+        events = books.allowed(blocks, slot.header.terms, question.now)
+        rules = books.rules(question.purpose, slot, events)
+        if not self._judge.tells(rules.precision):
+            return False
+        self._counting.add(pseudonym, dedupe(events)[-rules.keep :])
+        return True
 
-    def _note(self, counted: Sequence[Compartment]) -> None:
-        standing = self._judge.standing
-        self._slots += [one.slot for one in counted]
-        self._generations += [one.header.generation for one in counted]
-        self._until += [one.header.until - standing(one.header.terms).cut for one in counted]
+    def _note(self, slots: SlotColumns, judged: Judged, places: Integers) -> None:
+        self._noted.append((slots.number[places], slots.generation[places], judged.until[places]))
+
+
+def _under_living_keys(slots: SlotColumns, blocks: Sequence[SealedBlock]) -> tuple[list[bytes], list[int]]:
+    """Those of ``blocks``, in ascending order, that name one of ``slots`` and its generation; how many are of each."""
+    living = dict(zip(slots.number.tolist(), slots.generation.tolist(), strict=True))
+    counts = dict.fromkeys(living, 0)
+    sealed = []
+    for slot, generation, one in blocks:
+        if living.get(slot) == generation:
+            counts[slot] += 1
+            sealed.append(one)
+    return sealed, list(counts.values())

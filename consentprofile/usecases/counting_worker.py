@@ -20,9 +20,10 @@ from consentprofile.model.projection import Projector
 from consentprofile.release.spec_file import read_spec
 from consentprofile.store.ports import CompartmentFiles, Compartments, Keyring, Terms
 from consentprofile.usecases.books import Books
-from consentprofile.usecases.counting import Counter, Question
+from consentprofile.usecases.counting import Counter
 from consentprofile.usecases.counting_wire import Packed, Setup, setups, stretches
 from consentprofile.usecases.held_terms import TermsBook
+from consentprofile.usecases.judging import Question
 from consentprofile.usecases.worker_process import frame
 from consentprofile.usecases.worker_serving import serve
 

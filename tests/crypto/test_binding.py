@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from typing import TypeAlias
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentprofile.crypto.binding import Binding, RecordType
+from consentprofile.crypto.binding import Binding, RecordBinding, RecordType
+from consentprofile.crypto.byte_rows import joined
 
 Fields: TypeAlias = tuple[bytes, RecordType, int, int, str, bytes]
 
@@ -50,6 +52,16 @@ def test_every_field_can_be_read_back_so_no_two_lists_of_fields_give_the_same_by
 @given(st.lists(FIELDS, min_size=2, max_size=6, unique=True))
 def test_different_fields_give_different_bytes(lists: list[Fields]) -> None:
     assert len({associate(fields) for fields in lists}) == len(lists)
+
+
+@given(FIELDS, st.lists(st.tuples(NUMBERS, NUMBERS, st.binary(min_size=9, max_size=9)), max_size=5))
+def test_that_of_many_records_is_that_of_each(fields: Fields, records: list[tuple[int, int, bytes]]) -> None:
+    store, record, _, _, purpose, _ = fields
+    binding = RecordBinding(store, record, purpose)
+    slots, generations = (np.array([one[place] for one in records], dtype=np.uint64) for place in (0, 1))
+    bound = joined([one for _, _, one in records], 9)
+    assert binding.associate_each(slots, generations, bound) == [binding.associate(*one) for one in records]
+    assert binding.associate_each(slots, generations) == [binding.associate(*one[:2]) for one in records]
 
 
 def test_one_binding_answers_alike_whatever_it_was_asked_before() -> None:

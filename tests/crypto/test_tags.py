@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentprofile.crypto.tags import CompartmentSecret, ImportKey, IndexKey, hkdf_sha256, hmac_sha256
+from consentprofile.crypto.byte_rows import cut, joined
+from consentprofile.crypto.tags import (
+    CompartmentSecret,
+    ImportKey,
+    IndexKey,
+    hkdf_sha256,
+    hmac_sha256,
+    hmac_sha256_each,
+    members,
+)
 from tests.crypto.published import Case, cases
 
 MACS = cases("hmac_sha256")
@@ -33,6 +42,24 @@ def test_hmac_is_the_published_one(case: Case) -> None:
 @given(st.binary(max_size=130), st.binary(max_size=200))
 def test_hmac_is_that_of_the_standard_library_for_keys_of_every_length(key: bytes, message: bytes) -> None:
     assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
+
+
+@pytest.mark.parametrize("case", [case for case in MACS if len(case.given["key"]) <= 64], ids=lambda c: str(c.number))
+def test_hmac_under_many_keys_is_the_published_one(case: Case) -> None:
+    size = len(case.given["key"])
+    made = cut(hmac_sha256_each(joined([case.given["key"], bytes(size)], size), case.given["msg"]))
+    assert (made[0][: case.size] == case.given["tag"]) is case.valid
+    assert made[1] == hmac_sha256(bytes(size), case.given["msg"])
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=5))
+def test_the_pseudonyms_of_many_are_those_of_each(secrets: list[bytes]) -> None:
+    assert cut(members(joined(secrets, 32))) == [CompartmentSecret(secret).member() for secret in secrets]
+
+
+def test_a_key_longer_than_the_block_is_refused_among_many() -> None:
+    with pytest.raises(ValueError, match="64"):
+        hmac_sha256_each(joined([bytes(65)], 65), b"message")
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 63, 64, 65, 128])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,7 +176,7 @@ def test_a_number_of_more_than_63_bits_is_refused_either_way() -> None:
     plain = block.encode(NUMBER, [[bytes(16), SINCE, 0, TOTAL, 2**63]])
     sums = spec(measure='"sums"', field='"total"', limit="100")
     with pytest.raises(CorruptRecord, match="does not fit the policy"):
-        Counting(sums).add_all([Opened(name(1), [plain], 0, 100)], POLICY, NUMBER)
+        Counting(sums).add_all(together([Account(name(1), [plain], 0, 100)]), POLICY, NUMBER)
     alone = Counting(sums)
     alone.add(name(1), CODEBOOK.read_all(block.decode(plain).events))
     with pytest.raises(CorruptRecord, match="does not fit the policy"):
@@ -182,6 +184,28 @@ def test_a_number_of_more_than_63_bits_is_refused_either_way() -> None:
 
 
 # ---- counted at once, and one by one --------------------------------------------------------------
+
+
+class Account(NamedTuple):
+    """One account of those that are opened together."""
+
+    pseudonym: bytes
+    blocks: Sequence[bytes]
+    oldest: int
+    keep: int
+    alone: bool = False
+
+
+def together(accounts: Iterable[Account]) -> Opened:
+    each = list(accounts)
+    return Opened(
+        np.frombuffer(b"".join(one.pseudonym for one in each), dtype=np.uint8).reshape(len(each), 16),
+        [plain for one in each for plain in one.blocks],
+        np.array([len(one.blocks) for one in each], dtype=np.int64),
+        np.array([one.oldest for one in each], dtype=np.int64),
+        np.array([one.keep for one in each], dtype=np.int64),
+        np.array([one.alone for one in each], dtype=bool),
+    )
 
 
 ASKED: Sequence[ReleaseSpec] = (
@@ -204,10 +228,10 @@ def test_what_is_counted_at_once_is_what_is_counted_one_by_one(
     asked: ReleaseSpec, accounts: list[list[list[Packed]]], oldest: int
 ) -> None:
     counting = Counting(asked)
-    opened = [
-        Opened(name(number), [block.encode(NUMBER, packed) for packed in blocks], oldest, keep=10_000)
+    opened = together(
+        Account(name(number), [block.encode(NUMBER, packed) for packed in blocks], oldest, keep=10_000)
         for number, blocks in enumerate(accounts)
-    ]
+    )
     plain = {number: read(blocks, oldest) for number, blocks in enumerate(accounts)}
     left = counting.add_all(opened, POLICY, NUMBER)
     for number in left:
@@ -220,32 +244,33 @@ def login(number: int, at: int = SINCE) -> Packed:
 
 
 LEFT = {
-    "an event that is there twice": Opened(name(1), [block.encode(NUMBER, [login(1)] * 2)], 0, 100),
-    "an event that is there twice, in two blocks": Opened(name(1), [block.encode(NUMBER, [login(1)])] * 2, 0, 100),
-    "more events than are kept": Opened(name(1), [block.encode(NUMBER, [login(1 << 90), login(2 << 90)])], 0, 1),
-    "a block of another policy": Opened(name(1), [block.encode(2, [login(1)])], 0, 100),
+    "an event that is there twice": Account(name(1), [block.encode(NUMBER, [login(1)] * 2)], 0, 100),
+    "an event that is there twice, in two blocks": Account(name(1), [block.encode(NUMBER, [login(1)])] * 2, 0, 100),
+    "more events than are kept": Account(name(1), [block.encode(NUMBER, [login(1 << 90), login(2 << 90)])], 0, 1),
+    "a block of another policy": Account(name(1), [block.encode(2, [login(1)])], 0, 100),
+    "whose times only its events can tell of": Account(name(1), [block.encode(NUMBER, [login(1)])], 0, 100, alone=True),
 }
 
 
 @pytest.mark.parametrize("unusual", LEFT.values(), ids=LEFT)
-def test_who_is_unusual_is_left_to_be_counted_alone(unusual: Opened) -> None:
+def test_who_is_unusual_is_left_to_be_counted_alone(unusual: Account) -> None:
     counting = Counting(spec())
-    usual = Opened(name(2), [block.encode(NUMBER, [login(3 << 90)])], 0, 100)
-    assert counting.add_all([unusual, usual], POLICY, NUMBER) == [0]
+    usual = Account(name(2), [block.encode(NUMBER, [login(3 << 90)])], 0, 100)
+    assert counting.add_all(together([unusual, usual]), POLICY, NUMBER) == [0]
     assert as_sets(gathered(spec(), [counting.portion()])) == {(): frozenset({name(2)})}
 
 
 def test_an_old_event_does_not_count_against_what_is_kept() -> None:
     events = [login(1 << 90, SINCE), login(2 << 90, SINCE + 9)]
-    opened = Opened(name(1), [block.encode(NUMBER, events)], SINCE + 5, 1)
-    assert Counting(spec()).add_all([opened], POLICY, NUMBER) == []
+    opened = Account(name(1), [block.encode(NUMBER, events)], SINCE + 5, 1)
+    assert Counting(spec()).add_all(together([opened]), POLICY, NUMBER) == []
 
 
 def test_a_position_that_the_policy_does_not_have_is_refused() -> None:
-    broken = Opened(name(1), [block.encode(NUMBER, [[bytes(16), SINCE, KINDS]])], 0, 100)
+    broken = Account(name(1), [block.encode(NUMBER, [[bytes(16), SINCE, KINDS]])], 0, 100)
     with pytest.raises(CorruptRecord, match="does not fit the policy"):
-        Counting(spec(by='["kind"]')).add_all([broken], POLICY, NUMBER)
+        Counting(spec(by='["kind"]')).add_all(together([broken]), POLICY, NUMBER)
 
 
 def test_opened_accounts_are_not_shown() -> None:
-    assert "content withheld" in repr(LEFT["more events than are kept"])
+    assert "content withheld" in repr(together(LEFT.values()))

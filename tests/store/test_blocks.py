@@ -101,7 +101,8 @@ def test_every_block_is_found_under_its_slot_and_generation_after_any_acts(
                 mine = sorted(row.sealed for row in expected if row[:2] == (slot, generation))
                 assert sorted(blocks.of(slot, generation)) == mine
         found = blocks.between(3, 7)
-        assert blocks.light_between(3, 7, 10**6) == found
+        assert blocks.light_between(3, 7, 10**6) == blocks.sorted_between(3, 7)
+        assert blocks.sorted_between(3, 7) == sorted((*place, one) for place, all_ in found.items() for one in all_)
         assert sorted(SealedRow(*place, one) for place, all_ in found.items() for one in all_) == sorted(
             row for row in expected if 3 <= row.slot <= 7
         )

@@ -16,10 +16,12 @@ import pytest
 
 import consentprofile as cp
 from consentprofile import canonical
-from consentprofile.crypto.tags import CompartmentSecret
+from consentprofile.crypto import compartments as opening
+from consentprofile.crypto.byte_rows import Rows
+from consentprofile.crypto.tags import members
 from consentprofile.release.spec_file import read_spec
 from consentprofile.store import compartments
-from consentprofile.store.compartments import Compartment
+from consentprofile.store.compartments import Slice
 from consentprofile.usecases import census, counting, counting_crew, counting_worker
 from consentprofile.usecases.census import Census, Standing
 from consentprofile.usecases.counting import Tally
@@ -118,7 +120,7 @@ def test_a_slice_opens_no_more_than_its_time_allows(scene: Scene, spec: Path, mo
     opened: list[int] = []
     opening = counting.Counter._open
 
-    def counted(counter: counting.Counter, found: Sequence[Compartment], end: float) -> int:
+    def counted(counter: counting.Counter, found: Slice, end: float) -> int:
         opened.append(opening(counter, found, end))
         return opened[-1]
 
@@ -356,8 +358,12 @@ def test_a_consent_that_was_renewed_meanwhile_stands_beyond_its_former_end(scene
 def test_a_pseudonym_that_ends_with_zeros_is_known_again_under_a_new_key(
     scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    member = CompartmentSecret.member
-    monkeypatch.setattr(CompartmentSecret, "member", lambda secret: member(secret)[:13] + bytes(3))
+    def ending(secrets: Rows) -> Rows:
+        made = members(secrets).copy()
+        made[:, 13:] = 0
+        return made
+
+    monkeypatch.setattr(opening, "members", ending)
     session = scene.store._session
     counted = taken(session)
     scene.store.record_many(event("login", account=account, at=APRIL) for account in ACCOUNTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import add
 from typing import Final
 
@@ -12,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import consentprofile as cp
+from consentprofile.crypto.slots import Slot
 from consentprofile.errors import InvalidSpec
 from consentprofile.model.event import Value
 from consentprofile.model.policy import ReleaseRules
 from consentprofile.release import columns
 from consentprofile.release.cells import Counted
-from consentprofile.release.counting import Opened
 from consentprofile.release.spec_file import read_spec
-from consentprofile.store.compartments import Compartment
 from consentprofile.usecases import census
 from consentprofile.usecases.counting import Counter
 from consentprofile.usecases.session import Session
@@ -120,9 +120,9 @@ def test_there_are_two_ways(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> No
     alone: list[int] = []
     count = Counter._count_alone
 
-    def counting(counter: Counter, opened: Opened, compartment: Compartment) -> None:
-        alone.append(compartment.slot)
-        count(counter, opened, compartment)
+    def counting(counter: Counter, pseudonym: bytes, blocks: Sequence[bytes], slot: Slot) -> bool:
+        alone.append(slot.number)
+        return count(counter, pseudonym, blocks, slot)
 
     monkeypatch.setattr(Counter, "_count_alone", counting)
     fast = counted(scene.store._session, SPEC, AT_ONCE)
