@@ -4,6 +4,8 @@ A thin layer: it chooses the scale, and asks OpenDP what that costs until it is 
 both distributions exactly, from the operating system's randomness (Canonne, Kamath, Steinke, NeurIPS 2020), so that
 no floating-point number gives a figure away (Mironov, CCS 2012).
 
+Only its core is imported: its ``prelude`` takes three times as long, and five times where Polars is installed.
+
 Not guaranteed: that the time it takes to draw says nothing.
 """
 
@@ -94,13 +96,13 @@ def _cost(noise: Noise, reach: Reach) -> float:
 
 @cache
 def _adding(noise: Noise) -> _Measurement:
-    import opendp.prelude as dp
+    from opendp import domains, measurements, metrics, mod
 
-    dp.enable_features("contrib")
-    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    mod.enable_features("contrib")
+    domain = domains.vector_domain(domains.atom_domain(T="i64"))
     if noise.distribution == "laplace":
-        return cast(_Measurement, dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=noise.scale))
-    return cast(_Measurement, dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=noise.scale))
+        return cast(_Measurement, measurements.make_laplace(domain, metrics.l1_distance(T="i64"), scale=noise.scale))
+    return cast(_Measurement, measurements.make_gaussian(domain, metrics.l2_distance(T="f64"), scale=noise.scale))
 
 
 def draw(noise: Noise, values: Sequence[int]) -> list[int]:
@@ -138,14 +140,16 @@ def _root_above(reach: Reach) -> float:
 
 
 def _finding(noise: Noise, threshold: int) -> _Measurement:
-    import opendp.prelude as dp
+    from opendp import domains, measurements, metrics, mod
 
-    dp.enable_features("contrib")
-    domain = dp.map_domain(dp.atom_domain(T="u32"), dp.atom_domain(T="i64"))
+    mod.enable_features("contrib")
+    domain = domains.map_domain(domains.atom_domain(T="u32"), domains.atom_domain(T="i64"))
     if noise.distribution == "laplace":
-        distance, make = dp.l01inf_distance(dp.absolute_distance(T="i64")), dp.m.make_laplace_threshold
+        distance = metrics.l01inf_distance(metrics.absolute_distance(T="i64"))
+        make = measurements.make_laplace_threshold
     else:
-        distance, make = dp.l02inf_distance(dp.absolute_distance(T="f64")), dp.m.make_gaussian_threshold
+        distance = metrics.l02inf_distance(metrics.absolute_distance(T="f64"))
+        make = measurements.make_gaussian_threshold
     return cast(_Measurement, make(domain, distance, scale=noise.scale, threshold=threshold))
 
 
