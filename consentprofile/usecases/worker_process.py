@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -27,11 +28,24 @@ LENGTH: Final = struct.Struct(">I")
 PATIENCE: Final = 30.0
 """Seconds without any answer after which a worker is taken for dead."""
 
-_START: Final = "import sys; sys.path[:] = sys.argv[1:]; from consentprofile.usecases import {0} as work; work.main()"
+START: Final = """
+import sys
+from types import ModuleType
+package = sys.modules["consentprofile"] = ModuleType("consentprofile")
+package.__path__ = [sys.argv[1]]
+sys.path[:] = sys.argv[2:]
+from consentprofile.usecases import {0} as work
+work.main()
+"""
+"""The package's own face is passed by: it imports all that a store can do, which takes longer than everything that a
+worker needs."""
+PACKAGE: Final = str(Path(__file__).absolute().parents[1])
 _PASSED_ON: Final = frozenset(
     {"PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONTZPATH"}
 )
 """The environment that a worker sees. Everything else stays here: a key provider may have its secret there."""
+_CALM: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""What is set there: numpy would start threads for products of matrices, of which there are none."""
 _BUFFER: Final = 1 << 18
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -54,12 +68,12 @@ class WorkerProcess:
         with far, ExitStack() as undo:
             undo.callback(self.wire.close)
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter, with a program of our own
-                [sys.executable, "-P", "-c", _START.format(program), *sys.path],
+                [sys.executable, "-P", "-c", START.format(program), PACKAGE, *sys.path],
                 stdin=far.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(lock,),
-                env={name: value for name, value in os.environ.items() if name in _PASSED_ON},
+                env={name: value for name, value in os.environ.items() if name in _PASSED_ON} | _CALM,
             )
             undo.pop_all()
         self.wire.setblocking(False)
@@ -68,6 +82,8 @@ class WorkerProcess:
         self.ready = False
         self.alive = True
         """False when it has ended, or what it says makes no sense."""
+        self.heard = 0
+        """How many bytes it has said."""
         self._unsent = memoryview(frame(setup))
         self._received = bytearray()
 
@@ -105,6 +121,7 @@ class WorkerProcess:
         with suppress(BlockingIOError):
             while taken := self.wire.recv(_BUFFER):
                 self._received += taken
+                self.heard += len(taken)
             raise EOFError
 
     def _answers(self) -> list[bytes]:
