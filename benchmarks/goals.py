@@ -93,8 +93,8 @@ RELEASES: Final = "release of 10 million events of 1 million accounts"
 
 
 def _releases() -> Iterator[Goal]:
-    """Each question with as many workers as there are cores, and in one process without any."""
-    for key, who in (("10m/all", "a worker for each core"), ("10m/0", "no workers")):
+    """Each question with a process on each core, and in one process alone."""
+    for key, who in (("10m/all", "a process on each core"), ("10m/0", "no workers")):
         for question, title in QUESTIONS.items():
             work = f"{RELEASES}, {title}, {who}: accounts on each core"
             yield Goal(work, f"release.{question}.{key}", 100_000, 150_000, "accounts/s", more=True)
@@ -104,7 +104,7 @@ def _releases() -> Iterator[Goal]:
 def _privacy() -> Iterator[Goal]:
     """Ours from the sealed store, and what else there is in the clear."""
     what = "accounts on each of 2,000 pages, epsilon 1, 1 million events"
-    for key, who in (("1m/all", "a worker for each core"), ("1m/0", "no workers")):
+    for key, who in (("1m/all", "a process on each core"), ("1m/0", "no workers")):
         yield Goal(f"{what}, {who}: rate against PipelineDP", f"privacy.pipeline.{key}", 10, None, "times", more=True)
         yield Goal(f"{what}, {who}: time against OpenDP over Polars", f"privacy.opendp.{key}", None, 1, "times")
 

@@ -25,7 +25,7 @@ from benchmarks.measure import Samples, duration
 from benchmarks.ours import Ours
 from benchmarks.questions import SINCE, UNTIL
 from benchmarks.release_roles import ReleaseDone, ReleaseTask
-from benchmarks.releasing import MB, cores
+from benchmarks.releasing import MB, others
 from benchmarks.results import Results
 from benchmarks.sizes import Private, told
 from benchmarks.stage import Stage
@@ -123,7 +123,7 @@ def measure(stage: Stage, results: Results) -> None:
         for peer, python in peers.items():
             stage.say(f"{PEERS[peer]}, round {number + 1} of {stage.size.rounds}")
             theirs.setdefault(peer, []).append(ask(python, peer, path))
-        for workers in (0, cores()):
+        for workers in (0, others()):
             stage.say(f"ours, workers={workers}, round {number + 1} of {stage.size.rounds}")
             ours.setdefault(workers, []).append(_release(stage, prepared, workers))
     for found in (*ours.values(), *theirs.values()):
@@ -158,7 +158,7 @@ def _prepare(stage: Stage) -> Ours:
         for number, (account, name, at) in enumerate(visits(size, 98))
     )  # fmt: skip
     with ours.open() as store:
-        store.record_many(events, batch_size=10_000, workers=max(1, cores() - 1))
+        store.record_many(events, batch_size=10_000, workers=others())
         store.upkeep.compact(everything=True)
     return ours
 

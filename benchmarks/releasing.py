@@ -45,6 +45,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def others() -> int:
+    """With how many workers there is a process on each core: the store's counts, too. One at least."""
+    return max(1, cores() - 1)
+
+
 def measure(stage: Stage, results: Results) -> None:
     """Put each question to us and to the data frames, round by round."""
     size = stage.size.releases
@@ -59,7 +64,7 @@ def measure(stage: Stage, results: Results) -> None:
             for library in libraries:
                 stage.say(f"{title}, {library}, {told_round}")
                 theirs.setdefault((question, library), []).append(_frame(library, question, path))
-        for workers in (cores(), 0):
+        for workers in (others(), 0):
             copy, folder = prepared.copy(f"releases-{number}-{workers}"), stage.path("released")
             for question, title in QUESTIONS.items():
                 stage.say(f"{title}, workers={workers}, {told_round}")
@@ -68,7 +73,7 @@ def measure(stage: Stage, results: Results) -> None:
                 for library in libraries:
                     compare(question, figures, dict(theirs[question, library][-1].answer))
             copy.remove()
-    for workers in (cores(), 0):
+    for workers in (others(), 0):
         _note_ours(results, size, workers, ours, theirs)
     for library in libraries:
         for question, title in QUESTIONS.items():
@@ -84,7 +89,7 @@ def _prepare(stage: Stage, results: Results, *, clear: bool) -> tuple[Ours, Path
     """The compacted store, and where the same rows are in the ``clear``; what that took is told."""
     size = stage.size.releases
     ours = stage.consented(size.accounts).copy("releases")
-    workers = max(1, cores() - 1)
+    workers = others()
     work = f"to begin with, {told(size.events)} events"
     stage.say(f"recording {told(size.events)} events in visits, workers={workers}")
     path = stage.folder / "releases.parquet"
@@ -171,7 +176,7 @@ def _note_ours(
         each = [one / size.accounts for one in took]
         results.note_rates(f"{work}: rate", each, "accounts")
         results.note_rates(
-            f"{work}: rate on each core", [max(1, workers) * one for one in each], "accounts",
+            f"{work}: rate on each core", [(workers + 1) * one for one in each], "accounts",
             key=key and f"release.{question}{key}",
         )  # fmt: skip
     peaks = {name: max(one.peak + one.workers_peak for one in ours[name, workers]) for name in QUESTIONS}

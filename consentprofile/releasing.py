@@ -36,10 +36,10 @@ class Releasing(Consenting):
         What was answered before is answered with the same bytes. ``also`` asks for ``"parquet"`` and ``"pictures"``
         beside it, made from these bytes; None is for whatever the installed extras can. ``actor`` is who asks: where
         the policy asks for an approval, another one than the officer who gave it. ``workers`` (0 to 64) other processes
-        count, each with the key of the one purpose; None stands for as many as there are processors where there is much
-        to count. What ``progress`` raises ends it, and nothing is left behind. Raises :class:`InvalidSpec`,
-        :class:`ReleaseRefused`, :class:`InvalidActor`, :class:`RoleNotAllowed` for a role that the policy does not
-        know, :class:`UnsupportedEnvironment` where an extra is missing.
+        count beside this one, each with the key of the one purpose; None stands for one fewer than there are processors
+        where there is much to count. What ``progress`` raises ends it, and nothing is left behind. Raises
+        :class:`InvalidSpec`, :class:`ReleaseRefused`, :class:`InvalidActor`, :class:`RoleNotAllowed` for a role that
+        the policy does not know, :class:`UnsupportedEnvironment` where an extra is missing.
         """
         path = Path(spec)
         text = read_declared(path, "release specification")

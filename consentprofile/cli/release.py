@@ -74,7 +74,7 @@ counting_workers = click.option(
     "--workers",
     type=click.IntRange(0, 64),
     metavar="NUMBER",
-    help="So many other processes count; otherwise one for each processor, where there is much to count.",
+    help="So many processes count beside this one; otherwise one fewer than processors, where there is much to count.",
 )
 
 

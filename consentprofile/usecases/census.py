@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentprofile.crypto.compartments import CompartmentOpener
@@ -24,11 +24,9 @@ from consentprofile.usecases.session import Session
 if TYPE_CHECKING:
     from consentprofile.usecases.counting import Integers
 
-STRETCH: Final = 30_000
-"""Slots that are counted by one process at a time, at most, between two tellings of the progress."""
 MOST_WORKERS: Final = 64
-MANY: Final = 200_000
-"""As many slots are worth starting processes for."""
+MANY: Final = 100_000
+"""As many slots are worth starting processes for, which begin in the time in which some 25,000 are read."""
 
 Progress = Callable[[int, int], None]
 """Told how many slots of how many have been read. What it raises ends the counting, and nothing is left of it."""
@@ -112,8 +110,8 @@ def take(
 ) -> Census:
     """Count every compartment of the purpose of ``spec``, read from ``text``, that is in force, slice by slice.
 
-    ``workers`` other processes do it; None stands for as many as there are processors where there is much to count.
-    Raises :class:`InputError` for another number of workers than 0 to 64.
+    ``workers`` other processes count beside this one; None stands for one fewer than there are processors where there
+    is much to count. Raises :class:`InputError` for another number of workers than 0 to 64.
     """
     if workers is not None and not 0 <= workers <= MOST_WORKERS:
         raise InputError(f"there are 0 to {MOST_WORKERS} workers")
@@ -121,18 +119,21 @@ def take(
         changes, last = session.ground.keyring.changes(), compartments.last()
         question, opener = _question(session, spec, session.now()), _opener(session, spec)
     if workers is None:
-        workers = _processors() if last >= MANY else 0
+        workers = min(_processors() - 1, MOST_WORKERS) if last >= MANY else 0
 
-    def here(stretch: Stretch) -> Tally:
+    def here(stretch: Stretch, look_round: Callable[[], object]) -> Tally:
+        def gate() -> AbstractContextManager[Compartments]:
+            look_round()
+            return _gate(session)
+
         counter = Counter(question, session.books, opener)
         with no_collector():
-            return counter.tally(counter.run(lambda: _gate(session), stretch.first, stretch.last))
+            return counter.tally(counter.run(gate, stretch.first, stretch.last))
 
     setups = [_setup(session, question, text)] * workers if workers else []
-    stretches = [Stretch(first, min(first + STRETCH - 1, last)) for first in range(1, last + 1, STRETCH)]
     tallies, done = [], 0
     with CountingCrew(setups, session.ground.files.alive_descriptor) as crew:
-        for stretch, tally in crew.count(stretches or [Stretch(1, 0)], here):
+        for stretch, tally in crew.count(Stretch(1, last), here):
             tallies.append(tally)
             done += stretch.last - stretch.first + 1
             if progress is not None:

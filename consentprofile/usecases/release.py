@@ -69,9 +69,10 @@ def release(
 ) -> Release:
     """Release what the specification ``text`` (called ``name`` in messages) asks for, into the folder ``out``.
 
-    ``also`` is derived from it, into the same folder. ``actor`` is who asks. ``workers`` other processes count; None
-    stands for as many as there are processors where there is much to count. Raises :class:`InvalidSpec`,
-    :class:`ReleaseRefused`, :class:`InvalidActor` or :class:`RoleNotAllowed`; then nothing has left the store.
+    ``also`` is derived from it, into the same folder. ``actor`` is who asks. ``workers`` other processes count
+    beside this one; None stands for one fewer than there are processors where there is much to count. Raises
+    :class:`InvalidSpec`, :class:`ReleaseRefused`, :class:`InvalidActor` or :class:`RoleNotAllowed`; then nothing has
+    left the store.
     """
     session.keys.require_officer()
     derived = wanted(also)

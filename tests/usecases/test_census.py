@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import signal
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 import consentprofile as cp
@@ -22,64 +17,26 @@ from consentprofile.crypto.tags import members
 from consentprofile.release.spec_file import read_spec
 from consentprofile.store import compartments
 from consentprofile.store.compartments import Slice
-from consentprofile.usecases import census, counting, counting_crew, counting_worker
+from consentprofile.usecases import census, counting, counting_worker, stretches
 from consentprofile.usecases.census import Census, Standing
-from consentprofile.usecases.counting import Tally
 from consentprofile.usecases.counting_crew import CountingCrew
-from consentprofile.usecases.counting_wire import Setup, Stretch, answers
+from consentprofile.usecases.counting_wire import Setup, answers
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.worker_process import LENGTH
-from tests.usecases.scene import ACCOUNT, Scene, event
+from tests.usecases import counting_scene
+from tests.usecases.counting_scene import ACCOUNTS, PEOPLE, ReadyCrew, people, same, taken
+from tests.usecases.scene import Scene, event
 from tests.usecases.test_release import APRIL, SPEC, populated
-
-PEOPLE = 38
-"""The accounts of :func:`populated`."""
-ACCOUNTS = tuple(f"acct-{number}" for number in range(1, PEOPLE + 1))
-
-SECONDS = 20.0
-
-
-class ReadyCrew(CountingCrew):
-    """A crew whose workers are ready from the start."""
-
-    began: Collection[int] = ()
-
-    def count(self, stretches: Iterable[Stretch], here: Callable[[Stretch], Tally]) -> Iterator[tuple[Stretch, Tally]]:
-        until = time.monotonic() + SECONDS
-        while not all(worker.process.ready for worker in self._workers) and time.monotonic() < until:
-            for worker in self._workers:
-                worker.process.turn(0.1)
-        type(self).began = self.processes
-        return super().count(stretches, here)
 
 
 @pytest.fixture(autouse=True)
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seven slots each, and workers that are there from the start."""
-    monkeypatch.setattr(census, "STRETCH", 7)
-    monkeypatch.setattr(census, "CountingCrew", ReadyCrew)
-    monkeypatch.setattr(ReadyCrew, "began", ())
+    counting_scene.short_stretches(monkeypatch)
 
 
 @pytest.fixture
 def spec(scene: Scene) -> Path:
     return populated(scene)
-
-
-def taken(session: Session, *, workers: int = 0, text: str = SPEC) -> Census:
-    return census.take(session, read_spec(text, "reach.toml", session.policy), text, workers=workers)
-
-
-def people(standing: Standing) -> int:
-    return len(standing.counted.pseudonyms)
-
-
-def same(one: Standing, other: Standing) -> bool:
-    """Whether two censuses have the same accounts in the same cells."""
-    pairs = zip(one.counted.cells, other.counted.cells, strict=True)
-    return bool((one.counted.pseudonyms == other.counted.pseudonyms).all()) and all(
-        np.array_equal(left.members, right.members) for left, right in pairs
-    )
 
 
 # ---- by several processes -----------------------------------------------------------------------
@@ -93,6 +50,24 @@ def test_several_processes_count_the_same_as_one(scene: Scene, spec: Path) -> No
     assert people(alone) == PEOPLE - 2
     assert len(ReadyCrew.began) == 2
     assert same(alone, together)
+
+
+@pytest.mark.parametrize(("processors", "many", "workers"), [(1, 0, 0), (2, 0, 1), (4, 0, 3), (99, 0, 64), (4, 999, 0)])
+def test_there_is_a_worker_for_each_processor_but_one_where_there_is_much_to_count(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch, processors: int, many: int, workers: int
+) -> None:
+    asked: list[int] = []
+
+    class Noting(CountingCrew):
+        def __init__(self, setups: Sequence[Setup], lock: int) -> None:
+            asked.append(len(setups))
+            super().__init__([], lock)
+
+    monkeypatch.setattr(census, "CountingCrew", Noting)
+    monkeypatch.setattr(census, "_processors", lambda: processors)
+    monkeypatch.setattr(census, "MANY", many)
+    census.take(scene.store._session, read_spec(SPEC, "reach.toml", scene.store._session.policy), SPEC)
+    assert asked == [workers]
 
 
 SMALL: dict[str, tuple[ModuleType, str, float]] = {
@@ -111,7 +86,7 @@ def test_however_little_is_taken_at_once_everybody_is_counted(
     expected = taken(session).standing(session)
     for module, name, value in smalls:
         monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(census, "STRETCH", 1_000)
+    monkeypatch.setattr(stretches, "LONGEST", 1_000)
     assert same(expected, taken(session).standing(session))
 
 
@@ -167,34 +142,6 @@ def test_another_number_of_workers_is_refused(scene: Scene, spec: Path, workers:
     assert not (scene.folder / "out").exists()
 
 
-def test_what_a_killed_worker_had_is_counted_by_the_others(
-    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    send = counting_crew._Worker.send
-
-    def killing(worker: counting_crew._Worker, stretch: Stretch) -> None:
-        send(worker, stretch)
-        if stretch.first == 1:
-            os.kill(worker.process.process.pid, signal.SIGKILL)
-
-    monkeypatch.setattr(counting_crew._Worker, "send", killing)
-    session = scene.store._session
-    assert people(taken(session, workers=2).standing(session)) == PEOPLE
-    assert "has ended before its time" in caplog.text
-
-
-def test_where_no_worker_can_be_started_it_is_counted_here(
-    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def failing(*_: object) -> None:
-        raise OSError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(counting_crew, "_Worker", failing)
-    session = scene.store._session
-    assert people(taken(session, workers=2).standing(session)) == PEOPLE
-    assert "could not be started" in caplog.text
-
-
 def test_what_a_worker_cannot_open_is_an_error_here(scene: Scene, spec: Path) -> None:
     ground = scene.store._session.ground
     with ground.files.writing(), ground.files.data_transaction(full=False) as data:
@@ -203,49 +150,6 @@ def test_what_a_worker_cannot_open_is_an_error_here(scene: Scene, spec: Path) ->
         scene.store.release(spec, scene.folder / "out", workers=1)
     assert not (scene.folder / "out").exists()
     assert scene.store.released() == ()
-
-
-def test_a_worker_holds_the_key_of_its_purpose_and_says_nothing_of_it(
-    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CONSENTPROFILE_KEY", "xyzzy-canary")
-    session = scene.store._session
-    keys = session.keys.hand_over()
-    shown: list[bytes] = []
-    links: list[str] = []
-    setups: list[Setup] = []
-    make, answered = counting_crew._Worker.__init__, counting_crew._Worker.answered
-
-    def making(worker: counting_crew._Worker, setup: Setup, lock: int) -> None:
-        setups.append(setup)
-        make(worker, setup, lock)
-
-    def looking(worker: counting_crew._Worker) -> object:
-        found = answered(worker)
-        process = Path(f"/proc/{worker.process.process.pid}")
-        if found:
-            shown.append(b"".join((process / name).read_bytes() for name in ("cmdline", "environ")))
-            links.extend(os.readlink(link) for link in (process / "fd").iterdir())
-        return found
-
-    monkeypatch.setattr(counting_crew._Worker, "__init__", making)
-    monkeypatch.setattr(counting_crew._Worker, "answered", looking)
-    taken(session, workers=1)
-    (setup,) = setups
-    assert setup.key == keys["planning"]
-    assert not {keys["support"], keys["marketing"]} & set(bytes_of(setup))
-    assert shown
-    assert b"counting_worker" in shown[0]
-    for secret in (b"xyzzy-canary", ACCOUNT.encode(), *keys.values(), (scene.folder / "key").read_bytes().strip()):
-        for form in (secret, secret.hex().encode(), base64.b64encode(secret).rstrip(b"=")):
-            assert form not in shown[0]
-    inside = {Path(link).name for link in links if link.startswith(str(scene.folder))}
-    assert inside <= {"alive.lock", "gate-turn.lock", "gate.lock", "keys.db", "data.db", "data.db-wal", "data.db-shm"}
-
-
-def bytes_of(setup: Setup) -> list[bytes]:
-    """Every value of bytes in a setup."""
-    return [value for name in setup.__struct_fields__ if isinstance(value := getattr(setup, name), bytes)]
 
 
 # ---- cancelled ----------------------------------------------------------------------------------
