@@ -59,11 +59,11 @@ class RecordType(IntEnum):
 class RecordBinding:
     """Builds the associated data of one store's records of one type and purpose. Cost: half a microsecond."""
 
-    __slots__ = ("_prefix",)
+    __slots__ = ("prefix",)
 
     def __init__(self, store: bytes, record: RecordType, purpose: str) -> None:
         name = purpose.encode()
-        self._prefix = b"".join(
+        self.prefix: Final = b"".join(
             (
                 bytes((VERSION,)),
                 struct.pack(">H", len(store)),
@@ -76,7 +76,7 @@ class RecordBinding:
 
     def associate(self, slot: int, generation: int, bound: bytes = b"") -> bytes:
         """The associated data of one record."""
-        return self._prefix + _NUMBERS.pack(8, slot, 8, generation, len(bound)) + bound
+        return self.prefix + _NUMBERS.pack(8, slot, 8, generation, len(bound)) + bound
 
     def associate_each(
         self, slots: NDArray[np.integer], generations: NDArray[np.integer], bound: Rows | None = None
@@ -84,9 +84,9 @@ class RecordBinding:
         """The associated data of many records, ``bound`` a row for each. Cost: some 0.1 microseconds each."""
         import numpy as np
 
-        layout = _layout(len(self._prefix), 0 if bound is None else bound.shape[1])
+        layout = _layout(len(self.prefix), 0 if bound is None else bound.shape[1])
         data = np.zeros(len(slots), dtype=layout)
-        data["prefix"] = np.frombuffer(self._prefix, dtype=np.uint8)
+        data["prefix"] = np.frombuffer(self.prefix, dtype=np.uint8)
         data["slot bytes"] = data["generation bytes"] = 8
         data["slot"], data["generation"] = slots, generations
         if bound is not None:
@@ -97,20 +97,20 @@ class RecordBinding:
 class Binding:
     """Builds the associated data of one store's records. Cost: under a microsecond."""
 
-    __slots__ = ("_bindings", "_store")
+    __slots__ = ("_prefixes", "_store")
 
     def __init__(self, store: bytes) -> None:
         self._store = store
-        self._bindings: dict[tuple[RecordType, str], RecordBinding] = {}
+        self._prefixes: dict[tuple[RecordType, str], bytes] = {}
 
     def associate(
         self, record: RecordType, slot: int, generation: int, *, purpose: str = "", bound: bytes = b""
     ) -> bytes:
         """The associated data of one record."""
-        binding = self._bindings.get((record, purpose))
-        if binding is None:
-            binding = self._bindings[record, purpose] = RecordBinding(self._store, record, purpose)
-        return binding.associate(slot, generation, bound)
+        prefix = self._prefixes.get((record, purpose))
+        if prefix is None:
+            prefix = self._prefixes[record, purpose] = RecordBinding(self._store, record, purpose).prefix
+        return prefix + _NUMBERS.pack(8, slot, 8, generation, len(bound)) + bound
 
 
 @lru_cache(maxsize=32)

@@ -255,7 +255,8 @@ class EpochKeys:
         Raises :class:`DestroyedKey` for an empty slot, and :class:`CorruptRecord` if the slot, its header or the
         terms are not those that the key was wrapped with. Cost: about 4 microseconds.
         """
-        return SlotKey(self.binding, slot.number, slot.header.generation, purpose, self._unwrap(slot, purpose, terms))
+        opened = open_slot(self.binding, self._wrapping(slot.header, purpose), slot, purpose, terms)
+        return SlotKey(self.binding, slot.number, slot.header.generation, purpose, opened)
 
     def _wrap(self, number: int, header: SlotHeader, opened: bytes, purpose: str, terms: bytes) -> Slot:
         associated = self._associate(number, header, purpose, terms)

@@ -166,18 +166,22 @@ class Files:
         self._unseen = 0
         self._much_until = 0.0
         self._wal = os.fspath(self.path / (DATA + "-wal"))
+        self._writing, self._reading = _Writing(self), _Reading(self)
+        self._durable = _DataTransaction(self, "FULL")
+        self._as_set = self._durable if self.durability == "full" else _DataTransaction(self, "NORMAL")
         if self._opened is not None:
             self._opened(self)
 
     # ---- one process, many threads ---------------------------------------------------------------
 
-    def _require_open(self) -> None:
-        if self._closed:
-            raise StoreClosed("the store is closed; open it again")
-
-    def _follow_fork(self) -> None:
+    def _enter(self) -> None:
+        """Take the mutex, for a block that gives it back; a forked child opens anew. Raises :class:`StoreClosed`."""
         if len(FORKS) != self._forks and not self._closed:
             self._reopen_after_fork()
+        self.mutex.acquire()
+        if self._closed:
+            self.mutex.release()
+            raise StoreClosed("the store is closed; open it again")
 
     def _reopen_after_fork(self) -> None:
         # SQLite connections must neither be used nor closed across a fork: closing could checkpoint the WAL without
@@ -210,11 +214,11 @@ class Files:
 
         Raises :class:`StoreFault` where the files are no longer the ones that were opened, unless they may be anywhere.
         """
-        return _Writing(self, anywhere)
+        return _Writing(self, anywhere=True) if anywhere else self._writing
 
     def reading(self) -> AbstractContextManager[None]:
         """Hold the gate, shared, for one slice in which keys are fetched, blocks opened, and keys put down again."""
-        return _Reading(self)
+        return self._reading
 
     def pass_the_gate(self) -> None:
         """Wait until every reader that may hold a key from before now has put it down. Raises :class:`StoreBusy`."""
@@ -233,15 +237,11 @@ class Files:
 
     def data_transaction(self, *, full: bool) -> AbstractContextManager[sqlite3.Connection]:
         """A transaction that changes ``data.db``: durable if ``full``, else by the store's setting."""
-        return _DataTransaction(self, "FULL" if full or self.durability == "full" else "NORMAL")
+        return self._durable if full else self._as_set
 
     def _require_writer(self) -> None:
         if not self._writers:
             raise AssertionError("a transaction needs the writer lock")
-
-    def _set_synchronous(self, wanted: str) -> None:
-        self.data.execute(f"PRAGMA synchronous = {wanted}")
-        self._synchronous = wanted
 
     def _look_at_wal(self, began: float) -> None:
         """Find out whether a checkpoint is due after a transaction that began then."""
@@ -297,7 +297,8 @@ class Files:
             lock.close()
 
 
-# The blocks that every call goes through are classes: a generator behind each costs a record 1.5 microseconds more.
+# The blocks that every call goes through are classes, made once: they hold nothing of a call, but the time at which the
+# one transaction began. A generator behind each costs a record 1.5 microseconds more.
 
 
 class _Writing:
@@ -305,16 +306,14 @@ class _Writing:
 
     __slots__ = ("_anywhere", "_files")
 
-    def __init__(self, files: Files, anywhere: bool) -> None:
+    def __init__(self, files: Files, *, anywhere: bool = False) -> None:
         self._files = files
         self._anywhere = anywhere
 
     def __enter__(self) -> None:
         files = self._files
-        files._follow_fork()
-        files.mutex.acquire()
+        files._enter()
         try:
-            files._require_open()
             if files._writers == 0:
                 files._writer.acquire()
                 if not self._anywhere:
@@ -349,10 +348,8 @@ class _Reading:
 
     def __enter__(self) -> None:
         files = self._files
-        files._follow_fork()
-        files.mutex.acquire()
+        files._enter()
         try:
-            files._require_open()
             files._gate.acquire(shared=True)
             try:
                 files.entered()
@@ -388,9 +385,11 @@ class _DataTransaction(Transaction):
         self._synchronous = synchronous
 
     def __enter__(self) -> sqlite3.Connection:
-        self._files._require_writer()
-        if self._synchronous != self._files._synchronous:
-            self._files._set_synchronous(self._synchronous)
+        files = self._files
+        files._require_writer()
+        if self._synchronous != files._synchronous:
+            files.data.execute(f"PRAGMA synchronous = {self._synchronous}")
+            files._synchronous = self._synchronous
         self._began = time.monotonic()
         return Transaction.__enter__(self)
 

@@ -47,6 +47,8 @@ class Ground:
     """The identity of ``data.db`` and the accepted policies."""
     releases: Releases
     """The releases."""
+    blocks: Blocks
+    """The blocks, with what compaction does."""
 
     def __init__(self, path: Path, *, wait: float, durability: Durability) -> None:
         self.epoch = 0
@@ -67,6 +69,7 @@ class Ground:
         data = files.data
         self.log, self.heads, self.nodes = Log(data), Heads(data), Nodes(data)
         self.data_file, self.releases = DataFile(data), Releases(data)
+        self.blocks = Blocks(data)
         self._few = {table: RowTable(data, table) for table in TABLES if table != BLOCK}
 
     def require_agreement(self) -> None:
@@ -87,11 +90,6 @@ class Ground:
     def resumption(self) -> Resumption:
         """What a restore changes in the keyring."""
         return Resumption(self.files.keys)
-
-    @property
-    def blocks(self) -> Blocks:
-        """The blocks, with what compaction does."""
-        return Blocks(self.files.data)
 
     def _look(self) -> None:
         """See how the keyring stands when the gate has been entered."""

@@ -209,9 +209,7 @@ class Keyring:
         if not rows:
             raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
         pending, suppressions, changes, epoch, policy, first, _, _ = rows[0]
-        if first is None:
-            return Standing(bool(pending), bool(suppressions), changes, epoch, policy, [])
-        slots = [self._own(tag, place, number, record) for *_, place, number, record in rows]
+        slots = [] if first is None else [self._own(tag, row[5], row[6], row[7]) for row in rows]
         return Standing(bool(pending), bool(suppressions), changes, epoch, policy, slots)
 
     def compartments_of_many(self, tags: Sequence[bytes]) -> dict[bytes, list[Slot]]:

@@ -41,6 +41,9 @@ LONGEST_PAUSE: Final = 0.005
 SOON: Final = 0.01
 """Seconds for which the first pause is kept: slices end within them."""
 
+_ALONE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+_SHARED: Final = fcntl.LOCK_SH | fcntl.LOCK_NB
+
 
 class FileLock:
     """One lock file, opened for as long as the store is. Not for use by two threads at once.
@@ -68,7 +71,7 @@ class FileLock:
         if turn is None:
             self._acquire(shared)
             return
-        turn.acquire(shared=shared)
+        turn._acquire(shared)
         try:
             self._acquire(shared)
         finally:
@@ -82,7 +85,7 @@ class FileLock:
         return self._acquire(False, needless)
 
     def _acquire(self, shared: bool, needless: Callable[[], bool] | None = None) -> bool:
-        mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+        mode = _SHARED if shared else _ALONE
         pause, deadline = FIRST_PAUSE, 0.0
         while True:
             try:

@@ -81,13 +81,15 @@ class Log:
         query = "INSERT INTO tree (id, frontier, hour, counts) VALUES (1, ?, 0, ?)"
         self._db.execute(query, (Frontier().encode(), NOTHING))
 
-    def append(self, drafts: Sequence[Draft], policy: bytes, head: Head | None = None) -> int:
+    def append(
+        self, drafts: Sequence[Draft], policy: bytes, head: Head | None = None, counts: bytes | None = None
+    ) -> int:
         """Append leaves under the policy with this digest; the sequence of the first. Constant cost for each leaf.
 
-        ``head`` is for a caller who has read it under the same writer lock, and may have other counts in it; it is used
-        up.
+        ``head`` is for a caller who has read it under the same writer lock; it is used up. ``counts``, where given, are
+        those of recording from now on.
         """
-        frontier, hour, counts = self.head() if head is None else head
+        frontier, hour, counted = self.head() if head is None else head
         first = frontier.size
         rows = []
         nodes: list[tuple[int, int, bytes]] = []
@@ -106,7 +108,8 @@ class Log:
         except sqlite3.IntegrityError:
             raise BrokenLog("something stands in the log beyond its tree; run `audit verify`", sequence=first) from None
         encoded = frontier.encode()
-        self._db.execute("UPDATE tree SET frontier = ?, hour = ?, counts = ?", (encoded, hour, counts))
+        row = (encoded, hour, counted if counts is None else counts)
+        self._db.execute("UPDATE tree SET frontier = ?, hour = ?, counts = ?", row)
         self._written = encoded, frontier
         return first
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 class Transaction:
-    """A block that is one transaction: committed at its end, undone by any error."""
+    """A block that is one transaction: committed at its end, undone by any error. One may be entered again."""
 
     __slots__ = ("_connection",)
 

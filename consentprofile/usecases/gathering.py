@@ -35,20 +35,20 @@ PATIENCE: Final = 1.0
 class _Call:
     """One call of ``record`` on its way: what it records, and what came of it."""
 
-    __slots__ = ("accepted", "error", "outcomes", "session", "settled", "woken")
+    outcomes: dict[str, Outcome]
+    error: BaseException | None = None
+    settled = False
+    woken: threading.Lock | None = None
+    """Held until this call is settled or is to lead; None for a call that leads from the beginning."""
 
     def __init__(self, session: Session, accepted: Accepted) -> None:
         self.session = session
         self.accepted = accepted
-        self.outcomes: dict[str, Outcome] = {}
-        self.error: BaseException | None = None
-        self.settled = False
-        self.woken: threading.Lock | None = None
-        """Held until this call is settled or is to lead; None for a call that leads from the beginning."""
 
     def settle(self, outcomes: dict[str, Outcome], error: BaseException | None = None) -> None:
         self.outcomes, self.error, self.settled = outcomes, error, True
-        self.wake()
+        if self.woken is not None:
+            self.wake()
 
     def wake(self) -> None:
         if self.woken is not None and self.woken.locked():
@@ -106,6 +106,9 @@ class Gathering:
     def _take(self, session: Session) -> list[_Call]:
         """Take what is queued of a session; the first that is left is to lead."""
         with self._mutex:
+            if len(self._queue) == 1 and self._queue[0].session is session:
+                taken, self._queue = self._queue, []
+                return taken
             taken = [one for one in self._queue if one.session is session]
             self._queue = [one for one in self._queue if one.session is not session]
             if self._queue:

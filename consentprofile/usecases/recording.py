@@ -17,7 +17,7 @@ import msgspec
 from consentprofile.crypto.aead import TAG_BYTES
 from consentprofile.errors import CorruptRecord, InputError, InvalidEvent
 from consentprofile.model.event import Event, Outcome
-from consentprofile.store.ports import BLOCK, Head, SealedRow, decode_counts
+from consentprofile.store.ports import Head, SealedRow, decode_counts
 from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
 from consentprofile.usecases.batches import Batch, batches, one_ahead
@@ -172,17 +172,18 @@ def _write(
 ) -> None:
     """Write the blocks, the counts and the leaf of a transaction of ``events``; ``head`` is the log's, if known."""
     ground = session.ground
-    head = ground.log.head() if head is None else head
-    head = head._replace(counts=ground.log.counts.add(head.counts, counts))
+    log = ground.log
+    head = log.head() if head is None else head
+    counted = log.counts.add(head.counts, counts)
     if not rows:
-        ground.log.count(head.counts)
+        log.count(counted)
     else:
-        ground.rows(BLOCK).append(rows)
+        ground.blocks.append(rows)
         # The tags of the blocks commit to them: nobody without the keys can make other blocks that end in them.
         commitment = hashlib.sha256(b"".join([row.sealed[-TAG_BYTES:] for row in rows])).digest()
         facts = (("events", events), ("blocks", len(rows)), ("commitment", commitment))
         leaf = Draft(Operation.RECORDED, now, "", role, facts)
-        ground.log.append((leaf,), session.policy.digest, head)
+        log.append((leaf,), session.policy.digest, head, counted)
 
 
 def statistics(session: Session) -> dict[str, dict[Outcome, int]]:

@@ -21,13 +21,13 @@ from consentprofile.crypto.slots import Slot
 from consentprofile.crypto.tags import SHORT_BYTES, CompartmentSecret
 from consentprofile.errors import InputError, InvalidEvent
 from consentprofile.model import block
-from consentprofile.model.calendar import Calendar
 from consentprofile.model.event import Event, Outcome
-from consentprofile.model.policy import Policy, Precision
-from consentprofile.model.projection import Checked, Projector
+from consentprofile.model.policy import Precision
+from consentprofile.model.projection import Checked
 from consentprofile.model.withheld import Withheld
 from consentprofile.store.ports import Keyring, SealedRow, Standing
 from consentprofile.usecases.held_terms import HeldTerms
+from consentprofile.usecases.sealing_rules import Rule, Rules
 from consentprofile.usecases.session import Session, is_in_force
 
 FOR_EVER: Final = 2**63 - 1
@@ -103,46 +103,22 @@ class Unwrap(Protocol):
         ...
 
 
-class _Rule(NamedTuple):
-    """One purpose while a batch is sealed; ``said`` counts what it said."""
-
-    name: str
-    number: int
-    oldest: int
-    precision: Precision
-    said: dict[Outcome, int]
-
-
-class Rules(NamedTuple):
-    """A policy as sealing needs it: under its number, with the numbers of the purposes that are sealed for."""
-
-    policy: Policy
-    number: int
-    projector: Projector
-    calendar: Calendar
-    purposes: dict[str, int]
-
-
 class Sealer:
     """Seals events at one time. It reads no file and no clock."""
 
     def __init__(self, rules: Rules, unwrap: Unwrap, now: int) -> None:
-        policy, self._policy, self._projector, self._calendar, numbers = rules
+        self._policy, self._projector, self._calendar = rules.policy, rules.projector, rules.calendar
         self._unwrap = unwrap
         self._now = now
-        kept_from = rules.calendar.kept_from
-        self._rules = [
-            _Rule(name, numbers[name], kept_from(now, purpose.retention_months), purpose.precision, {})
-            for name, purpose in policy.purposes.items()
-            if name in numbers
-        ]
+        self._rules: list[tuple[Rule, dict[Outcome, int]]] = [(rule, {}) for rule in rules.at(now)]
+        """The purposes, and how often each has said what."""
         self.until = FOR_EVER
         """The second at which the first of the consents ends that anything was sealed under."""
 
     @property
     def counts(self) -> Counts:
         """How often each purpose has said what so far."""
-        return {(rule.name, outcome): count for rule in self._rules for outcome, count in rule.said.items()}
+        return {(rule.name, outcome): count for rule, said in self._rules for outcome, count in said.items()}
 
     def seal(self, offers: Iterable[Offer], answers: list[Outcome] | None = None) -> list[SealedRow]:
         """The blocks of the events that were taken, one for each compartment that took any.
@@ -152,10 +128,10 @@ class Sealer:
         """
         rows: list[SealedRow] = []
         for compartments, events in offers:
-            for name, number, kept_from, declared, said in self._rules:
+            for rule, said in self._rules:
+                name, number, oldest, precision = rule
                 wrapped = compartments.get(number)
                 narrowed = None if wrapped is None else wrapped.terms.narrowed
-                oldest, precision = kept_from, declared
                 if narrowed is not None:
                     oldest = self._calendar.kept_from(self._now, narrowed.retention_months)
                     precision = narrowed.precision
@@ -229,12 +205,7 @@ def seal_parcel(parcel: Parcel, keyring: Keyring, held: Callable[[int], HeldTerm
 
 def sealer(session: Session, now: int) -> Sealer:
     """What seals under the session's policy, with its keys, in this process."""
-    return Sealer(rules(session), session.keys.unwrap, now)
-
-
-def rules(session: Session) -> Rules:
-    """The policy in force."""
-    return Rules(session.policy, session.policy_number, session.projector, session.calendar, session.purposes)
+    return Sealer(session.rules, session.keys.unwrap, now)
 
 
 def accept(session: Session, event: Event, now: int) -> Accepted:

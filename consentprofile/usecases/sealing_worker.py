@@ -17,7 +17,8 @@ from consentprofile.model.policy_history import PolicyHistory
 from consentprofile.model.projection import Projector
 from consentprofile.store.ports import Keyring, KeyringFile, Terms
 from consentprofile.usecases.held_terms import TermsBook
-from consentprofile.usecases.sealing import Rules, Sealer, seal_parcel
+from consentprofile.usecases.sealing import Sealer, seal_parcel
+from consentprofile.usecases.sealing_rules import Rules
 from consentprofile.usecases.sealing_wire import Setup, parcels, setups
 from consentprofile.usecases.worker_process import frame
 from consentprofile.usecases.worker_serving import serve

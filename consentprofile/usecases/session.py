@@ -46,6 +46,7 @@ from consentprofile.tlog.note import is_key_name
 from consentprofile.usecases import actor_book
 from consentprofile.usecases.books import Books
 from consentprofile.usecases.held_terms import HeldTerms, TermsBook
+from consentprofile.usecases.sealing_rules import Rules
 
 FIRST_EPOCH: Final = 1
 FIRST_POLICY: Final = 1
@@ -101,6 +102,8 @@ class Session:
         names = [name for name in self.policy.purposes if role is None or name in opened.purposes]
         self.purposes: Final = {name: self.purpose_numbers[name] for name in names}
         """The purposes that the keys at hand open, in the order of the policy, with their numbers."""
+        self.rules: Final = Rules(self.policy, self.policy_number, self.projector, self.calendar, self.purposes)
+        """What is sealed for these purposes."""
         # Asked of the ground each time: a fork gives it another keyring.
         self.terms_book: Final = TermsBook(self.history, self.projector, lambda: ground.keyring.all_terms())  # noqa: PLW0108
         self.books: Final = Books(self.history, self.terms_book)
