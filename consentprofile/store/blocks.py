@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import Final, TypeAlias
 
 from consentprofile.store.arrangement import misplaced_packs, stray_runs
+from consentprofile.store.connection import kept_cursor
 from consentprofile.store.packs import FIRST_SLOT, LAST_SLOT, Packed, unpack
 from consentprofile.store.rows import BLOCK, Rows, RowTable, SealedRow
 from consentprofile.store.runs import Runs, Shape, Transform
@@ -50,6 +51,7 @@ class Blocks:
 
     def __init__(self, connection: sqlite3.Connection, shape: Shape | None = None) -> None:
         self._db = connection
+        self._kept = kept_cursor(connection)
         self._shape = SHAPE if shape is None else shape
         self._runs = Runs(connection, self._shape)
 
@@ -59,7 +61,7 @@ class Blocks:
         if len(blocks) >= self._shape.run:
             self._runs.add(sorted(blocks))
         else:
-            self._db.executemany(_APPEND, blocks)
+            self._kept.executemany(_APPEND, blocks)
 
     def of(self, slot: int, generation: int) -> list[bytes]:
         """Every block that names this slot and generation. Cost: one search for each run, about 5 microseconds."""

@@ -24,6 +24,7 @@ from consentprofile.errors import (
     UnsupportedEnvironment,
 )
 from consentprofile.store import names
+from consentprofile.store.connection import Connection
 from consentprofile.store.faults import typed
 from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
 from consentprofile.store.place import Place, require_files
@@ -70,7 +71,7 @@ def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
     """A connection to one of the two files, its pragmas set and read back. Raises :class:`UnsupportedEnvironment`."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait, isolation_level=None, check_same_thread=False,
-        cached_statements=256,
+        cached_statements=256, factory=Connection,
     )  # fmt: skip
     try:
         for name, wanted in PRAGMAS[path.name]:

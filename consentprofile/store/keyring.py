@@ -17,6 +17,7 @@ from consentprofile.crypto.keys import PURPOSE, WrappedKey
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import IndexKey
 from consentprofile.errors import CorruptRecord
+from consentprofile.store.connection import kept_cursor
 
 ACCOUNT_PLACE: Final = 0
 EVIDENCE_PLACE: Final = 1
@@ -81,6 +82,7 @@ class Keyring:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._kept = kept_cursor(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -205,7 +207,7 @@ class Keyring:
 
     def standing(self, tag: bytes) -> Standing:
         """What there is to know before an event or a read of one account, in one statement: it sees one state."""
-        rows = self._db.execute(_STANDING, (tag,)).fetchall()
+        rows = self._kept.execute(_STANDING, (tag,)).fetchall()
         if not rows:
             raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
         pending, suppressions, changes, epoch, policy, first, _, _ = rows[0]

@@ -71,7 +71,7 @@ class FileLock:
         if turn is None:
             self._acquire(shared)
             return
-        turn._acquire(shared)
+        turn.acquire(shared=shared)
         try:
             self._acquire(shared)
         finally:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from consentprofile.errors import BrokenLog, CorruptRecord
+from consentprofile.store.connection import kept_cursor
 from consentprofile.store.counts import NOTHING, Adder
 from consentprofile.tlog.leaf import VERSION, Draft, Leaf
 from consentprofile.tlog.merkle import Frontier, leaf_hash
@@ -44,6 +45,7 @@ class Log:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._kept = kept_cursor(connection)
         self._written: tuple[bytes, Frontier] | None = None
         """What was written last and the frontier behind it, until that is handed out, for it may be changed then."""
         self.counts: Final = Adder()
@@ -51,7 +53,7 @@ class Log:
 
     def head(self) -> Head:
         """The head. Raises :class:`BrokenLog` where it is missing."""
-        row = self._db.execute("SELECT frontier, hour, counts FROM tree").fetchone()
+        row = self._kept.execute("SELECT frontier, hour, counts FROM tree").fetchone()
         if row is None or not 0 <= row[1] <= LATEST_HOUR:
             raise BrokenLog("the audit log has lost its head", sequence=0)
         try:
@@ -102,14 +104,14 @@ class Log:
             nodes += frontier.append(hashed)[1:]  # the first is the leaf itself
             rows.append((sequence, hashed, body))
         try:
-            self._db.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
+            self._kept.executemany("INSERT INTO leaf (sequence, hash, body) VALUES (?, ?, ?)", rows)
             if nodes:
-                self._db.executemany("INSERT INTO node (level, position, hash) VALUES (?, ?, ?)", nodes)
+                self._kept.executemany("INSERT INTO node (level, position, hash) VALUES (?, ?, ?)", nodes)
         except sqlite3.IntegrityError:
             raise BrokenLog("something stands in the log beyond its tree; run `audit verify`", sequence=first) from None
         encoded = frontier.encode()
         row = (encoded, hour, counted if counts is None else counts)
-        self._db.execute("UPDATE tree SET frontier = ?, hour = ?, counts = ?", row)
+        self._kept.execute("UPDATE tree SET frontier = ?, hour = ?, counts = ?", row)
         self._written = encoded, frontier
         return first
 
@@ -137,7 +139,7 @@ class Log:
 
     def note_actors(self, entries: Iterable[tuple[int, bytes]]) -> None:
         """Add sealed entries of the actor book, each beside the leaf with its sequence."""
-        self._db.executemany("INSERT INTO actor_book (leaf, sealed) VALUES (?, ?)", entries)
+        self._kept.executemany("INSERT INTO actor_book (leaf, sealed) VALUES (?, ?)", entries)
 
     def overwrite_actors(self, entries: Iterable[tuple[int, bytes]]) -> None:
         """Write sealed entries of the actor book anew, each where it stands."""

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final, NamedTuple, Protocol
 
+from consentprofile.store.connection import kept_cursor
+
 BLOCK: Final = "block"
 EVIDENCE: Final = "evidence"
 ACCOUNT: Final = "account"
@@ -52,6 +54,7 @@ class RowTable:
         if table not in TABLES or table == BLOCK:
             raise AssertionError("a table of sealed rows")
         self._db = connection
+        self._kept = kept_cursor(connection)
         self._insert = f"INSERT INTO {table} (slot, generation, sealed) VALUES (?, ?, ?)"
         self._select = f"SELECT sealed FROM {table} WHERE slot = ? AND generation = ? ORDER BY id"
         self._range = f"SELECT slot, generation, sealed FROM {table} WHERE slot BETWEEN ? AND ? ORDER BY slot, id"
@@ -59,7 +62,7 @@ class RowTable:
 
     def append(self, rows: Iterable[SealedRow]) -> None:
         """Add rows, inside the caller's transaction."""
-        self._db.executemany(self._insert, rows)
+        self._kept.executemany(self._insert, rows)
 
     def of(self, slot: int, generation: int) -> list[bytes]:
         """Every row that names this slot and generation, in the order of arrival."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 
+from consentprofile.store.connection import kept_cursor
+
 
 class Transaction:
     """A block that is one transaction: committed at its end, undone by any error. One may be entered again."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_kept")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._kept = kept_cursor(connection)
 
     def __enter__(self) -> sqlite3.Connection:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._kept.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._undo()
             raise
@@ -27,7 +30,7 @@ class Transaction:
             self._undo()
             return
         try:
-            self._connection.execute("COMMIT")
+            self._kept.execute("COMMIT")
         except BaseException:
             self._undo()
             raise
@@ -35,4 +38,4 @@ class Transaction:
     def _undo(self) -> None:
         # The statement that failed may have rolled back already (a full disk does); then there is nothing to do.
         with suppress(sqlite3.OperationalError):
-            self._connection.execute("ROLLBACK")
+            self._kept.execute("ROLLBACK")

@@ -35,7 +35,6 @@ PATIENCE: Final = 1.0
 class _Call:
     """One call of ``record`` on its way: what it records, and what came of it."""
 
-    outcomes: dict[str, Outcome]
     error: BaseException | None = None
     settled = False
     woken: threading.Lock | None = None
@@ -44,6 +43,7 @@ class _Call:
     def __init__(self, session: Session, accepted: Accepted) -> None:
         self.session = session
         self.accepted = accepted
+        self.outcomes: dict[str, Outcome] = {}
 
     def settle(self, outcomes: dict[str, Outcome], error: BaseException | None = None) -> None:
         self.outcomes, self.error, self.settled = outcomes, error, True
