@@ -9,16 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
 from consentprofile.crypto.keys import FORMER, FORMER_INDEX, lasts
-from consentprofile.errors import CorruptRecord, UnsupportedEnvironment
+from consentprofile.errors import UnsupportedEnvironment
 from consentprofile.store.keyring import Epoch, Keyring
 
-_OUTLOOK: Final = (
-    "SELECT epoch, changes, EXISTS (SELECT 1 FROM pending), (SELECT ifnull(max(number), 0) FROM accepted_policy) "
-    "FROM keyring"
-)
 _LEFT: Final = """
 SELECT EXISTS (
     SELECT 1 FROM (SELECT tag FROM directory UNION SELECT tag FROM suppression) AS known
@@ -27,29 +23,12 @@ SELECT EXISTS (
 _EXCHANGE: Final = "UPDATE slot SET record = ?3 WHERE number = ?1 AND record = ?2"
 
 
-class Outlook(NamedTuple):
-    """What whoever takes a lock has to know: the epoch, how often the keyring has changed, whether work is pending, and
-    the number of the policy in force."""
-
-    epoch: int
-    changes: int
-    pending: bool
-    policy: int
-
-
 class Epochs:
     """The epochs over one connection to the keyring; the caller holds the writer lock for a change."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._keyring = Keyring(connection)
-
-    def outlook(self) -> Outlook:
-        """How the keyring stands, in one statement. Raises :class:`CorruptRecord` where it has lost its identity."""
-        row = self._db.execute(_OUTLOOK).fetchone()
-        if row is None:
-            raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
-        return Outlook(row[0], row[1], bool(row[2]), row[3])
 
     def before(self) -> Epoch | None:
         """The epoch before the one in force, where it has not gone yet: a rotation is unfinished."""

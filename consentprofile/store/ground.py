@@ -21,11 +21,12 @@ from consentprofile.store.faults import typed
 from consentprofile.store.files import DATA, KEYS, Durability, Files
 from consentprofile.store.heads import Heads, Nodes
 from consentprofile.store.journal import Journal
-from consentprofile.store.keyring import Keyring, Standing
+from consentprofile.store.keyring import Keyring
 from consentprofile.store.log import Log
 from consentprofile.store.pending import PendingWork
 from consentprofile.store.resumption import Resumption
 from consentprofile.store.rows import BLOCK, TABLES, Rows, RowTable
+from consentprofile.store.standing import Standing, Standings
 from consentprofile.store.syncing import sync
 from consentprofile.store.tables import DataFile, Releases
 
@@ -37,6 +38,8 @@ class Ground:
     """The keyring's tables."""
     epochs: Epochs
     """The keyring's epochs."""
+    standings: Standings
+    """How the keyring stands, and accounts in it."""
     log: Log
     """The audit log and the actor book."""
     heads: Heads
@@ -65,7 +68,7 @@ class Ground:
 
     def _lay(self, files: Files) -> None:
         """Put the tables over the connections of ``files``."""
-        self.keyring, self.epochs = Keyring(files.keys), Epochs(files.keys)
+        self.keyring, self.epochs, self.standings = Keyring(files.keys), Epochs(files.keys), Standings(files.keys)
         data = files.data
         self.log, self.heads, self.nodes = Log(data), Heads(data), Nodes(data)
         self.data_file, self.releases = DataFile(data), Releases(data)
@@ -95,7 +98,7 @@ class Ground:
         """See how the keyring stands when the gate has been entered."""
         if self.epoch:
             try:
-                outlook = self.epochs.outlook()
+                outlook = self.standings.outlook()
             except sqlite3.DatabaseError as error:
                 raise typed(error) from None
             self.changes = outlook.changes
@@ -119,7 +122,7 @@ class Ground:
         :class:`PolicyChanged` where the policy that is gone by is over.
         """
         with self.files.writing():
-            while (outlook := self.epochs.outlook()).pending:
+            while (outlook := self.standings.outlook()).pending:
                 self.pending.finish()
             self.require(outlook.epoch, outlook.policy)
             yield
@@ -133,7 +136,7 @@ class Ground:
         with self.files.writing():
             while True:
                 with self.keyring.snapshot():
-                    outlook = self.epochs.outlook()
+                    outlook = self.standings.outlook()
                     if not outlook.pending:
                         self.require(outlook.epoch, outlook.policy)
                         with self.files.data_transaction(full=False):
@@ -146,9 +149,9 @@ class Ground:
 
         The caller holds the writer lock, so it stays true until that is given back.
         """
-        while (found := self.keyring.standing(tag)).pending:
+        while (found := self.standings.of(tag)).outlook.pending:
             self.pending.finish()
-        self.require(found.epoch, found.policy)
+        self.require(found.outlook.epoch, found.outlook.policy)
         return found
 
     def purge_below(self, slot: int, generation: int) -> None:

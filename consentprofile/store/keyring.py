@@ -17,7 +17,6 @@ from consentprofile.crypto.keys import PURPOSE, WrappedKey
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import IndexKey
 from consentprofile.errors import CorruptRecord
-from consentprofile.store.connection import kept_cursor
 
 ACCOUNT_PLACE: Final = 0
 EVIDENCE_PLACE: Final = 1
@@ -28,12 +27,6 @@ _AT_ONCE: Final = 128
 _COMPARTMENTS: Final = (
     "SELECT tag, place, slot, record FROM directory LEFT JOIN slot ON number = slot "
     f"WHERE tag IN ({', '.join('?' * _AT_ONCE)}) AND place >= {FIRST_PURPOSE_PLACE}"
-)
-
-_STANDING: Final = (
-    "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, epoch, "
-    "(SELECT ifnull(max(number), 0) FROM accepted_policy), place, slot, record "
-    f"FROM keyring LEFT JOIN directory ON tag = ? AND place >= {FIRST_PURPOSE_PLACE} LEFT JOIN slot ON number = slot"
 )
 
 
@@ -53,21 +46,6 @@ class Terms(NamedTuple):
         return canonical.digest(canonical.pack(self))
 
 
-class Standing(NamedTuple):
-    """What the keyring says of one account at one moment.
-
-    Whether anything is pending, whether anybody at all is suppressed, how many transactions have changed the keyring,
-    its epoch, the number of the policy in force, and the slots of the account's compartments.
-    """
-
-    pending: bool
-    suppressions: bool
-    changes: int
-    epoch: int
-    policy: int
-    compartments: list[Slot]
-
-
 class Epoch(NamedTuple):
     """One epoch as the keyring keeps it."""
 
@@ -82,7 +60,6 @@ class Keyring:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._kept = kept_cursor(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -192,7 +169,7 @@ class Keyring:
         """Every slot of an account, by place. Raises :class:`CorruptRecord` where a slot is not this account's."""
         query = "SELECT place, slot, record FROM directory LEFT JOIN slot ON number = slot WHERE tag = ?"
         return {
-            place: self._own(tag, place, number, record) for place, number, record in self._db.execute(query, (tag,))
+            place: own_slot(tag, place, number, record) for place, number, record in self._db.execute(query, (tag,))
         }
 
     def compartments_of(self, tag: bytes) -> list[tuple[int, Slot]]:
@@ -202,17 +179,8 @@ class Keyring:
             f"WHERE tag = ? AND place >= {FIRST_PURPOSE_PLACE}"
         )
         return [
-            (place, self._own(tag, place, number, record)) for place, number, record in self._db.execute(query, (tag,))
+            (place, own_slot(tag, place, number, record)) for place, number, record in self._db.execute(query, (tag,))
         ]
-
-    def standing(self, tag: bytes) -> Standing:
-        """What there is to know before an event or a read of one account, in one statement: it sees one state."""
-        rows = self._kept.execute(_STANDING, (tag,)).fetchall()
-        if not rows:
-            raise CorruptRecord("the keyring does not say which store it belongs to; restore keys.db")
-        pending, suppressions, changes, epoch, policy, first, _, _ = rows[0]
-        slots = [] if first is None else [self._own(tag, row[5], row[6], row[7]) for row in rows]
-        return Standing(bool(pending), bool(suppressions), changes, epoch, policy, slots)
 
     def compartments_of_many(self, tags: Sequence[bytes]) -> dict[bytes, list[Slot]]:
         """The compartments of many accounts, by tag; an account without any is left out.
@@ -229,25 +197,14 @@ class Keyring:
             # One statement serves every number of tags: what is left of its places is filled with the last tag.
             some += some[-1:] * (_AT_ONCE - len(some))
             for tag, place, number, record in self._db.execute(_COMPARTMENTS, some):
-                found.setdefault(tag, []).append(self._own(tag, place, number, record))
+                found.setdefault(tag, []).append(own_slot(tag, place, number, record))
         return found
 
     def slot_at(self, tag: bytes, place: int) -> Slot | None:
         """One slot of an account."""
         query = "SELECT slot, record FROM directory LEFT JOIN slot ON number = slot WHERE tag = ? AND place = ?"
         row = self._db.execute(query, (tag, place)).fetchone()
-        return None if row is None else self._own(tag, place, *row)
-
-    @staticmethod
-    def _own(tag: bytes, place: int, number: int, record: bytes | None) -> Slot:
-        if record is None:
-            raise CorruptRecord("the keyring's directory names a slot that is not there; restore keys.db")
-        slot = slots.decode(number, record)
-        header = slot.header
-        # The wrapped key is bound to the tag in its slot; this is what binds the directory to it.
-        if header.tag != tag or place_of(header) != place:
-            raise CorruptRecord("the keyring's directory names a slot of another account; restore keys.db")
-        return slot
+        return None if row is None else own_slot(tag, place, *row)
 
     def slot(self, number: int) -> Slot | None:
         """One slot by its number."""
@@ -385,6 +342,18 @@ class Keyring:
             if not hmac.compare_digest(seal, index.suppression(tag, reason)):
                 raise CorruptRecord("a suppression was not written by this store; run `consentprofile check`")
         return [reason for reason, _ in found]
+
+
+def own_slot(tag: bytes, place: int, number: int, record: bytes | None) -> Slot:
+    """The slot that the directory names for an account. Raises :class:`CorruptRecord` where it is another account's."""
+    if record is None:
+        raise CorruptRecord("the keyring's directory names a slot that is not there; restore keys.db")
+    slot = slots.decode(number, record)
+    header = slot.header
+    # The wrapped key is bound to the tag in its slot; this is what binds the directory to it.
+    if header.tag != tag or place_of(header) != place:
+        raise CorruptRecord("the keyring's directory names a slot of another account; restore keys.db")
+    return slot
 
 
 def place_of(header: SlotHeader) -> int | None:

@@ -15,7 +15,6 @@ from consentprofile.store.keyring import (
     FIRST_PURPOSE_PLACE,
     Epoch,
     Keyring,
-    Standing,
     Terms,
     destroyed,
     place_of,
@@ -28,6 +27,7 @@ from consentprofile.store.pending import POLICY, Work
 from consentprofile.store.rows import ACCOUNT, BLOCK, EVIDENCE, TABLES, TRAIL, Rows, SealedRow
 from consentprofile.store.settling import Observe, is_unsettled, nobody_watches
 from consentprofile.store.staging import Staging
+from consentprofile.store.standing import Standing
 from consentprofile.store.tables import StoredRelease
 
 __all__ = [

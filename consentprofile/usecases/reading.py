@@ -83,8 +83,8 @@ class Reader:
         while rows is None or done < len(rows):
             with session.ground.files.reading():
                 if session.ground.changes != changes:
-                    standing = session.ground.keyring.standing(tag)
-                    changes, slot = standing.changes, self._readable(tag, standing, now)
+                    standing = session.ground.standings.of(tag)
+                    changes, slot = standing.outlook.changes, self._readable(tag, standing, now)
                 if slot is None:
                     return None
                 if rows is not None and slot.header.generation != generation:
@@ -110,7 +110,7 @@ class Reader:
         holds = session.held(slot.header.terms).holds
         if self._actor.role not in holds.readers:
             return None  # those who consented before this role became a reader did not consent to it
-        return None if standing.suppressions and not holds.reasons.isdisjoint(session.reasons(tag)) else slot
+        return None if standing.outlook.suppressions and not holds.reasons.isdisjoint(session.reasons(tag)) else slot
 
     def _unwrap(self, slot: Slot) -> SlotKey:
         session = self._session
@@ -140,7 +140,7 @@ class Reader:
                 sequence = ground.log.append((draft,), session.policy.digest, head)
                 book = session.actor_entry(sequence, now, actor, Operation.READ, purpose, self._reason)
                 ground.log.note_actors([(sequence, book)])
-        return now, slot, standing.changes
+        return now, slot, standing.outlook.changes
 
 
 def _slice_end(rows: Sequence[bytes], start: int) -> int:

@@ -240,7 +240,7 @@ def accept_many(session: Session, events: Sequence[Event], now: int, *, first: i
 def offer_one(session: Session, accepted: Accepted, standing: Standing, now: int) -> Offer:
     """As :func:`offers`, for a single event and what the keyring says of its account."""
     tag, entry = accepted
-    reasons = suppressed_of(session, [(tag, [entry])]).get(tag, ()) if standing.suppressions else ()
+    reasons = suppressed_of(session, [(tag, [entry])]).get(tag, ()) if standing.outlook.suppressions else ()
     return Offer(_in_force(session.held, standing.compartments, reasons, now), [entry])
 
 

@@ -301,36 +301,3 @@ def test_a_suppression_that_no_key_holder_wrote_is_damage(keyring: Keyring) -> N
     keyring.suppress(TAG, "deceased", IndexKey(b"\x01" * 32))
     with pytest.raises(CorruptRecord):
         keyring.reasons(TAG, INDEX)
-
-
-# ---- all of it at once ------------------------------------------------------------------------------
-
-
-def test_the_standing_of_an_account_is_what_single_questions_answer(
-    keyring: Keyring, connection: sqlite3.Connection
-) -> None:
-    assert keyring.standing(TAG) == (False, False, 0, 1, 0, [])
-    keyring.enter(TAG, 0, keyring.allocate()[0])  # the account's own key is no compartment
-    assert keyring.standing(TAG).compartments == []
-    taken = [occupy(keyring, purpose=2), occupy(keyring, purpose=1)]
-    occupy(keyring, tag=b"\x12" * 32)
-    assert sorted(keyring.standing(TAG).compartments) == sorted(taken)
-    assert keyring.standing(b"\x13" * 32).compartments == []
-    connection.execute("UPDATE keyring SET changes = 7, epoch = 2")
-    keyring.suppress(b"\x12" * 32, "asked", INDEX)
-    assert keyring.standing(TAG)[:4] == (False, True, 7, 2)
-    connection.execute("INSERT INTO pending (operation, body) VALUES (?, x'00')", (bytes(16),))
-    assert keyring.standing(TAG)[:4] == (True, True, 7, 2)
-    assert keyring.standing(b"\x13" * 32) == (True, True, 7, 2, 0, [])
-
-
-def test_the_standing_of_an_account_that_the_directory_leads_astray_is_damage(
-    keyring: Keyring, connection: sqlite3.Connection
-) -> None:
-    occupy(keyring)
-    connection.execute("UPDATE directory SET tag = ?", (b"\x12" * 32,))
-    with pytest.raises(CorruptRecord):
-        keyring.standing(b"\x12" * 32)
-    connection.execute("DELETE FROM keyring")
-    with pytest.raises(CorruptRecord, match="which store"):
-        keyring.standing(TAG)
