@@ -77,33 +77,49 @@ def facts(number: int, loss: Loss) -> tuple[Fact, ...]:
     return ((RELEASE, number), (loss.currency, loss.amount), (DELTA, loss.delta))
 
 
-def charges(session: Session, ledger: Mapping[int, Entry], purpose: str) -> list[Charge]:
-    """Every charge to this purpose, oldest first; ``ledger`` are all of its entries by number.
+class Charges:
+    """The charges to one purpose. Of the log only what was appended since it was last followed is read again."""
 
-    Cost: some 0.3 microseconds for each leaf of the log. Raises :class:`BrokenLog`.
-    """
-    told: list[Charge] = []
-    places: dict[int | bytes | None, int] = {}
-    for leaf in mentioning(session, _ACTS):
-        specification = dict(leaf.facts).get(SPECIFICATION)
-        if leaf.operation == Operation.RELEASED:
-            if (place := places.get(specification)) is not None:
-                told[place] = told[place]._replace(hour=leaf.hour * HOUR)
-        elif (charge := _charge(leaf, purpose)) is not None:
-            if leaf.operation == Operation.BUDGET_CHARGED:
-                places[specification] = len(told)
-            told.append(charge)
-    known = {charge.number for charge in told}
-    kept = [
-        Charge(number, entry.charged.second // HOUR * HOUR, entry.charged.loss)
-        for number, entry in ledger.items()
-        if isinstance(entry, ChargedEntry) and entry.purpose == purpose and number not in known
-    ]
-    return sorted(told + kept, key=lambda charge: charge.hour)
+    def __init__(self, session: Session, purpose: str) -> None:
+        self._session = session
+        self._purpose = purpose
+        self._next = 0
+        self._told: list[Charge] = []
+        self._places: dict[int | bytes | None, int] = {}
+        """By specification where its last charge stands."""
+
+    def made(self, ledger: Mapping[int, Entry]) -> list[Charge]:
+        """Every charge to the purpose, oldest first; ``ledger`` are all of its entries by number.
+
+        Cost: some 0.5 microseconds for each leaf that was not looked at yet. Raises :class:`BrokenLog`.
+        """
+        self._follow()
+        known = {charge.number for charge in self._told}
+        kept = [
+            Charge(number, entry.charged.second // HOUR * HOUR, entry.charged.loss)
+            for number, entry in ledger.items()
+            if isinstance(entry, ChargedEntry) and entry.purpose == self._purpose and number not in known
+        ]
+        return sorted(self._told + kept, key=lambda charge: charge.hour)
+
+    def _follow(self) -> None:
+        with self._session.ground.files.reading():
+            size = self._session.ground.log.size()
+        leaves = list(mentioning(self._session, _ACTS, self._next, size))
+        for leaf in leaves:
+            specification = dict(leaf.facts).get(SPECIFICATION)
+            if leaf.operation == Operation.RELEASED:
+                if (place := self._places.get(specification)) is not None:
+                    self._told[place] = self._told[place]._replace(hour=leaf.hour * HOUR)
+            elif (charge := _charge(leaf, self._purpose)) is not None:
+                if leaf.operation == Operation.BUDGET_CHARGED:
+                    self._places[specification] = len(self._told)
+                self._told.append(charge)
+        self._next = size
 
 
 def unanswered(
-    session: Session, ledger: Mapping[int, Entry], spec: ReleaseSpec, now: int
+    charges: Charges, ledger: Mapping[int, Entry], spec: ReleaseSpec, now: int
 ) -> tuple[int, ChargedEntry] | None:
     """The number and the entry of the charge that this very specification, not answered yet, can be drawn under.
 
@@ -113,7 +129,7 @@ def unanswered(
     found = charged(ledger, spec)
     if found is None:
         return None
-    made = charges(session, ledger, spec.purpose)
+    made = charges.made(ledger)
     mine = max((charge for charge in made if charge.number == found[0]), key=lambda charge: charge.hour)
     lost = any(charge.number is None and charge.hour >= mine.hour for charge in made)
     return None if lost or now >= mine.until else found
@@ -157,9 +173,9 @@ def disagreements(session: Session) -> Iterator[tuple[int, str]]:
     yield from ((number, "was charged to a privacy budget, and not in the log") for number in sorted(kept - told))
 
 
-def require(session: Session, spec: ReleaseSpec, asked: Loss, ledger: Mapping[int, Entry], now: int) -> None:
+def require(charges: Charges, spec: ReleaseSpec, asked: Loss, ledger: Mapping[int, Entry], now: int) -> None:
     """Raise :class:`ReleaseRefused` where the budget cannot pay for ``asked`` now, with the date when it can."""
-    whole, made = allowed(spec), charges(session, ledger, spec.purpose)
+    whole, made = allowed(spec), charges.made(ledger)
     when = affordable_at(whole, asked, made, now)
     if when == now:
         return
@@ -190,7 +206,7 @@ def budget(session: Session, purpose: str) -> Budget:
         raise InputError("this purpose has no privacy budget; epsilon_per_year or rho_per_year in the policy gives one")
     with session.ground.writing():
         now, known = session.now(), numbered(session)
-        made = [charge for charge in charges(session, known, purpose) if now < charge.until]
+        made = [charge for charge in Charges(session, purpose).made(known) if now < charge.until]
     gone, rest, more = spent(whole, made, now), left(whole, made, now), more_at(made, now)
     answered = {number for number, entry in known.items() if entry.files}
     return Budget(

@@ -42,6 +42,7 @@ from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import budget, heads
 from consentprofile.usecases.approval import Approved, is_approved
+from consentprofile.usecases.budget import Charges
 from consentprofile.usecases.census import Census, Standing
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.release_traces import note
@@ -56,7 +57,7 @@ class Paid(NamedTuple):
     entry: ChargedEntry
 
 
-def require_payable(session: Session, spec: ReleaseSpec, asked: Loss, now: int) -> None:
+def require_payable(session: Session, spec: ReleaseSpec, asked: Loss, charges: Charges, now: int) -> None:
     """Raise before anybody is counted where the release could not be drawn or paid for.
 
     :class:`UnsupportedEnvironment` without the extra ``dp``, :class:`ReleaseRefused` where the budget does not allow
@@ -64,8 +65,8 @@ def require_payable(session: Session, spec: ReleaseSpec, asked: Loss, now: int) 
     """
     require_opendp()
     known = numbered(session)
-    if budget.unanswered(session, known, spec, now) is None:
-        budget.require(session, spec, asked, known, now)
+    if budget.unanswered(charges, known, spec, now) is None:
+        budget.require(charges, spec, asked, known, now)
 
 
 def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> ReleasePlan:
@@ -77,10 +78,11 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> Rele
     require_opendp()
     with session.ground.writing():
         now, known = session.now(), numbered(session)
-        paid = _paid(session, known, spec, now)
+        charges = Charges(session, spec.purpose)
+        paid = _paid(charges, known, spec, now)
         if paid is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(known.values(), spec))
-        whole, made = budget.allowed(spec), budget.charges(session, known, spec.purpose)
+        whole, made = budget.allowed(spec), charges.made(known)
         with session.ground.files.data_transaction(full=False):
             note(session, Operation.RELEASE_PLANNED, now, spec.purpose, asker)
     cost = Loss(whole.currency, 0) if paid is not None else counted_in(asked, whole.currency) or asked
@@ -92,9 +94,12 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> Rele
 
 
 def try_to_publish(
-    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
+    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, charges: Charges
 ) -> tuple[int, dict[str, bytes], bool] | None:
-    """Charge, draw and keep the release, unless somebody else has meanwhile; None where who counts has changed."""
+    """Charge, draw and keep the release, unless somebody else has meanwhile; None where who counts has changed.
+
+    ``charges`` are those to its purpose, followed as far as the log went before anybody was counted.
+    """
     if spec.noise is None:
         raise ValueError("this specification asks for no noise")
     standing = census.standing(session)
@@ -110,29 +115,31 @@ def try_to_publish(
             return None
         # What could not be signed for is not paid for.
         heads.require_extension(session, session.ground.log.head().frontier)
-        paid = _paid(session, known, spec, now) or _pay(session, spec, spec.noise.loss, known, now, asker)
+        paid = _paid(charges, known, spec, now)
+        if paid is None:
+            budget.require(charges, spec, spec.noise.loss, known, now)
+            paid = _pay(session, spec, spec.noise.loss, known, now, asker)
         heads.checkpoint(session)
         files = _draw(session, spec, standing, paid)
         _keep(session, drawn(paid.entry, policy=session.policy.digest, files=files), paid.number, now, asker)
     return paid.number, files, False
 
 
-def _paid(session: Session, known: Mapping[int, ledger.Entry], spec: ReleaseSpec, now: int) -> Paid | None:
+def _paid(charges: Charges, known: Mapping[int, ledger.Entry], spec: ReleaseSpec, now: int) -> Paid | None:
     """The charge of this very specification: with its answer, or to be drawn under."""
     found = ledger.charged(known, spec)
     if found is None or not found[1].files:
-        found = budget.unanswered(session, known, spec, now)
+        found = budget.unanswered(charges, known, spec, now)
     return None if found is None else Paid(*found)
 
 
 def _pay(
     session: Session, spec: ReleaseSpec, asked: Loss, known: Mapping[int, ledger.Entry], now: int, asker: Actor
 ) -> Paid:
-    """Charge the budget, durably. Raises :class:`ReleaseRefused` where it does not allow it.
+    """Charge the budget, which was found to allow it, durably.
 
     A charge that nothing can be drawn under any more is in the ledger under its number, and makes room for this one.
     """
-    budget.require(session, spec, asked, known, now)
     before = ledger.charged(known, spec)
     number = session.ground.releases.next_number() if before is None else before[0]
     entry = charge(spec, asked, second=now, policy=session.policy.digest, salt=random_bytes(SALT_BYTES))

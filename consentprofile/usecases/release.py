@@ -7,6 +7,7 @@ compartments in force; an account whose key vanishes on the way is dropped befor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ from consentprofile.store.ports import StoredRelease
 from consentprofile.tlog.leaf import Operation
 from consentprofile.usecases import heads, noising, release_traces, released
 from consentprofile.usecases.approval import Approved, is_approved
+from consentprofile.usecases.budget import Charges
 from consentprofile.usecases.census import Census, Progress, take
 from consentprofile.usecases.release_traces import note
 from consentprofile.usecases.session import Session
@@ -78,11 +80,13 @@ def release(
     derived = wanted(also)
     asker = release_traces.asker(session, actor)
     spec = read_spec(text, name, session.policy)
-    found = _answer(session, spec, asker)
+    charges = Charges(session, spec.purpose)
+    found = _answer(session, spec, asker, charges)
     if found is None:
         approved = Approved(session, spec, asker)
         approved.require()
-        found = _publish(session, spec, take(session, spec, text, workers=workers, progress=progress), asker, approved)
+        census = take(session, spec, text, workers=workers, progress=progress)
+        found = _publish(session, spec, census, asker, approved, charges)
     if spec.noise is not None:
         heads.checkpoint_if_grown(session)  # over what was drawn, before it is out
     number, files, repeated = found
@@ -129,7 +133,9 @@ def plan(
     return msgspec.structs.replace(plan_release(spec, cells), approved=is_approved(session, spec))
 
 
-def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dict[str, bytes], bool] | None:
+def _answer(
+    session: Session, spec: ReleaseSpec, asker: Actor, charges: Charges
+) -> tuple[int, dict[str, bytes], bool] | None:
     """What this specification was answered with, read with a leaf; or None, once the period was found releasable."""
     known = released.entries(session)
     with session.ground.writing():
@@ -139,7 +145,7 @@ def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dic
         if files is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
             if spec.noise is not None:
-                noising.require_payable(session, spec, spec.noise.loss, now)
+                noising.require_payable(session, spec, spec.noise.loss, charges, now)
             return None
         number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
         with session.ground.files.data_transaction(full=True):
@@ -148,14 +154,14 @@ def _answer(session: Session, spec: ReleaseSpec, asker: Actor) -> tuple[int, dic
 
 
 def _publish(
-    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
+    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, charges: Charges
 ) -> tuple[int, dict[str, bytes], bool]:
     """Protect what was counted and keep it in the ledger, unless somebody else has answered meanwhile.
 
     What takes long is done before the writer lock is taken. Where keyring or ledger change between the two it is done
     anew, and at last under the lock.
     """
-    attempt = _try_to_publish if spec.noise is None else noising.try_to_publish
+    attempt = _try_to_publish if spec.noise is None else partial(noising.try_to_publish, charges=charges)
     for _ in range(ATTEMPTS):
         found = attempt(session, spec, census, asker, approved)
         if found is not None:

@@ -16,6 +16,7 @@ from consentprofile.store.files import Files
 from consentprofile.store.ports import Ground
 from consentprofile.usecases import reading, release
 from consentprofile.usecases.approval import Approved
+from consentprofile.usecases.budget import Charges
 from consentprofile.usecases.census import Census
 from consentprofile.usecases.session import Session
 from tests.usecases.scene import Scene, event
@@ -121,11 +122,11 @@ def test_a_release_meanwhile_drops_nobody_who_is_still_there(scene: Scene, monke
     publish = release._publish
 
     def publishing(
-        session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
+        session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, charges: Charges
     ) -> tuple[int, dict[str, bytes], bool]:
         assert scene.store.upkeep.run_retention(attended=True).resealed == 4
         standing.append(len(census.standing(session).counted.pseudonyms))
-        return publish(session, spec, census, asker, approved)
+        return publish(session, spec, census, asker, approved, charges)
 
     monkeypatch.setattr(release, "_publish", publishing)
     scene.store.release(spec, scene.folder / "out")
