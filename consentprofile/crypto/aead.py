@@ -11,7 +11,6 @@ would repeat it. What is *not* hidden: the length of the plaintext, and which ke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -71,29 +70,26 @@ class SealingKey:
 
 
 def open_under_each(
-    keys: Sequence[bytes],
-    sealed: Sequence[bytes],
-    counts: Sequence[int],
-    associated: Sequence[bytes],
-    more: Callable[[], bool],
+    keys: Sequence[bytes], sealed: Sequence[Sequence[bytes]], associated: Sequence[bytes], more: Callable[[], bool]
 ) -> tuple[int, list[bytes]]:
-    """What was ``sealed``, the first ``counts[0]`` by the first of ``keys`` and with the first ``associated`` data, and
-    so on, opened; and how many keys it was asked of, for it ends where ``more`` answers false, one key at least.
+    """What each of ``keys`` has ``sealed`` with its ``associated`` data, opened, all in one list; and of how many keys
+    that is, for it ends where ``more`` answers false, after one key at the earliest.
 
     No object that keeps a key outlives its turn. Raises :class:`CorruptRecord` as :meth:`SealingKey.open` does.
     """
     plain: list[bytes] = []
-    left, asked = iter(sealed), 0
+    used = 0
     try:
-        for key, count, bound in zip(keys, counts, associated, strict=True):
-            if asked and not more():
+        for key, records, bound in zip(keys, sealed, associated, strict=True):
+            if used and not more():
                 break
-            asked += 1
+            used += 1
             decrypt = AESGCMSIV(key).decrypt
-            plain += [decrypt(one[:NONCE_BYTES], one[NONCE_BYTES:], bound) for one in islice(left, count)]
+            for one in records:
+                plain.append(decrypt(one[:NONCE_BYTES], one[NONCE_BYTES:], bound))  # noqa: PERF401 - mostly it is one
     except (InvalidTag, ValueError):
         raise CorruptRecord(_UNAUTHENTIC) from None
-    return asked, plain
+    return used, plain
 
 
 class SuccessorKey(SealingKey):

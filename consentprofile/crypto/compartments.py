@@ -34,17 +34,17 @@ class CompartmentOpener:
         self._wrapping = wrapping
 
     def open(
-        self, slots: SlotColumns, terms: Rows, blocks: Sequence[bytes], counts: Sequence[int], more: Callable[[], bool]
+        self, slots: SlotColumns, terms: Rows, blocks: Sequence[Sequence[bytes]], more: Callable[[], bool]
     ) -> OpenedCompartments:
         """The compartments in ``slots``, each of which has a key, one at least, and the others while ``more`` answers
         true.
 
-        ``terms`` has for each what binds its key to its terms; the first ``counts[0]`` of ``blocks`` are of the first,
-        and so on. Raises :class:`CorruptRecord`. Cost: about 6 microseconds each with one block of ten events.
+        For each, ``terms`` has what binds its key to its terms, and ``blocks`` the blocks that are to be opened. Raises
+        :class:`CorruptRecord`. Cost: about 6 microseconds each with one block of ten events.
         """
         opened = self._unwrapped(slots, terms)
         bound = self._block.associate_each(slots.number, slots.generation)
-        number, plain = open_under_each(cut(opened[:, :KEY_BYTES]), blocks, counts, bound, more)
+        number, plain = open_under_each(cut(opened[:, :KEY_BYTES]), blocks, bound, more)
         return OpenedCompartments(members(opened[:number, KEY_BYTES:]), plain)
 
     def pseudonyms(self, slots: SlotColumns, terms: Rows) -> Rows:

@@ -9,7 +9,8 @@ where its cursor has come to rest on the block's last byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentprofile.errors import CorruptRecord
@@ -44,8 +45,18 @@ _UINT_32: Final = 0xCE
 _UINT_64: Final = 0xCF
 _LARGEST_FIXED: Final = 0x7F
 _DIGEST: Final = 2 + 16
-_LEAST: Final = 25
-"""Bytes of an event without fields: the array's head 1, the id 18, the time 5, the kind 1."""
+_HEAD: Final = (
+    ("id of 16 bytes", ">u2"),
+    ("id", ">u8"),
+    ("id, second half", "V8"),
+    ("time of 32 bits", "u1"),
+    ("at", ">u4"),
+    ("kind", "u1"),
+)
+"""What an event's array begins with, before its fields."""
+_HEAD_BYTES: Final = _DIGEST + 5 + 1
+_LEAST: Final = 1 + _HEAD_BYTES
+"""Bytes of an event without fields, its array's own head included."""
 _NUMBERS: Final = {
     0xCC: ">u1", 0xCD: ">u2", 0xCE: ">u4", 0xCF: ">u8", 0xD0: ">i1", 0xD1: ">i2", 0xD2: ">i4", 0xD3: ">i8"
 }  # fmt: skip
@@ -77,34 +88,35 @@ class Columns(NamedTuple):
         return Columns(self.block[places], self.at[places], self.id[places], self.kind[places], fields)
 
 
-def read(blocks: Sequence[bytes], policy: int, fields: Iterable[int]) -> tuple[Columns, Numbers]:
-    """The events of ``blocks`` that name ``policy``, and the places of the blocks that were not read, rising.
+def read(text: bytes, lengths: Numbers, policy: int, fields: Iterable[int]) -> tuple[Columns, Numbers]:
+    """The events of blocks that name ``policy``, and the places of the blocks that were not read, rising.
+
+    The blocks lie end to end in ``text``; ``lengths`` has the bytes of each.
 
     Raises :class:`CorruptRecord` for a number that no field may have. Cost: about 0.1 microseconds an event, where a
     batch has a thousand blocks and more.
     """
     import numpy as np
 
-    walk = _Walk(blocks, policy)
+    walk = _Walk(text, lengths, policy)
     walk.run()
-    read = walk.read()
-    return walk.columns(read, fields), np.flatnonzero(~read)
+    columns, read = walk.columns(fields)
+    return columns, np.flatnonzero(~read)
 
 
 class _Walk:
     """The cursors on their way. Blocks are taken in falling order of their events, so those with more come first."""
 
-    def __init__(self, blocks: Sequence[bytes], policy: int) -> None:
+    def __init__(self, text: bytes, lengths: Numbers, policy: int) -> None:
         import numpy as np
 
-        lengths = np.fromiter(map(len, blocks), dtype=np.int64, count=len(blocks))
-        text = b"".join((*blocks, bytes(2 * _AHEAD)))
+        text += bytes(2 * _AHEAD)
         self._text = text
         self._bytes = np.frombuffer(text, dtype=np.uint8)
         self._astray = len(text) - _AHEAD  # no block ends here
         self._end = np.cumsum(lengths)
         cursor = self._end - lengths
-        named = self._bytes[cursor + 1] if policy <= _LARGEST_FIXED else np.full(len(blocks), 0xFF, dtype=np.uint8)
+        named = self._bytes[cursor + 1] if policy <= _LARGEST_FIXED else np.full(len(lengths), 0xFF, dtype=np.uint8)
         known = (lengths > 4) & (self._bytes[cursor] == _FIXED_ARRAY + 3) & (named == policy)
         tokens, cursor = self._array(cursor + 2)
         events, cursor = self._array(np.minimum(cursor + tokens * _DIGEST, self._astray))
@@ -116,8 +128,8 @@ class _Walk:
         self._cursor = cursor[self._order]
         self._base = np.cumsum(self._counts) - self._counts
         total = int(self._counts.sum())
-        self._event = np.zeros(total, dtype=np.int64)
-        """Where each event's first pair begins, 0 for an event that was not come to."""
+        self._head = np.full(total, self._astray, dtype=np.int64)
+        """Where each event's head begins; astray for an event that was not come to."""
         self._pairs: list[Numbers] = []
         """Where each event's pair of this number begins, 0 where it has none."""
         self._total = total
@@ -129,9 +141,9 @@ class _Walk:
         head = self._bytes[cursor].astype(np.int64)
         long = head == _ARRAY_16
         count = np.where(head >> 4 == _FIXED_ARRAY >> 4, head & 15, -1)
-        if long.any():
-            count = np.where(long, self._wide(">u2")[cursor + 1], count)
-        return count, cursor + np.where(long, 3, 1)
+        if not long.any():
+            return count, cursor + 1
+        return np.where(long, self._wide(">u2")[cursor + 1], count), cursor + np.where(long, 3, 1)
 
     def _wide(self, kind: str) -> Numbers:
         """The number of this type that begins at each byte: a view, nothing is copied."""
@@ -154,52 +166,38 @@ class _Walk:
                 return
             place = base[:going] + number
             size, cursor = self._array(self._cursor[:going])
-            shaped = (
-                (size & 1 == 1)
-                & (size >= 3)
-                & (size <= 3 + 2 * _MOST_PAIRS)
-                & (text[cursor] == _BYTES_8)
-                & (text[cursor + 1] == 16)
-                & (text[cursor + _DIGEST] == _UINT_32)
-                & (text[cursor + _LEAST - 2] <= _LARGEST_FIXED)
-            )
-            cursor = np.where(shaped, cursor + _LEAST - 1, astray)
-            self._event[place] = cursor
+            self._head[place] = cursor
+            shaped = (size & 1 == 1) & (size >= 3) & (size <= 3 + 2 * _MOST_PAIRS)
+            cursor = np.where(shaped, cursor + _HEAD_BYTES, astray)
             left = np.where(shaped, (size - 3) >> 1, 0)
+            all_have = int(left.min())
             for pair in range(int(left.max())):
                 if pair == len(self._pairs):
                     self._pairs.append(np.zeros(self._total, dtype=np.int64))
-                has = left > pair
-                if has.all():
+                if pair < all_have:
                     self._pairs[pair][place] = cursor
-                    cursor = np.minimum(cursor + lead[text[cursor]] + step[text[cursor + 1]], astray)
+                    cursor = np.minimum(cursor + lead.take(text[cursor]) + step.take(text[cursor + 1]), astray)
                 else:
-                    some = np.flatnonzero(has)
+                    some = np.flatnonzero(left > pair)
                     at = cursor[some]
                     self._pairs[pair][place[some]] = at
                     cursor[some] = np.minimum(at + lead[text[at]] + step[text[at + 1]], astray)
             self._cursor[:going] = cursor
             number += 1
 
-    def read(self) -> NDArray[np.bool_]:
-        """Which blocks were read: their cursors are where the blocks end."""
-        import numpy as np
-
-        ended = np.zeros(len(self._counts), dtype=bool)
-        ended[self._order] = self._cursor == self._end[self._order]
-        return ended & (self._counts > 0)
-
-    def columns(self, read: NDArray[np.bool_], fields: Iterable[int]) -> Columns:
-        """The events of the blocks that were read."""
+    def columns(self, fields: Iterable[int]) -> tuple[Columns, NDArray[np.bool_]]:
+        """The events of the blocks that were read, and which blocks these are."""
         import numpy as np
 
         block = np.repeat(np.arange(len(self._counts)), self._counts)
-        kept = read[block]
-        everything = bool(kept.all())
-        first = self._event if everything else self._event[kept]
-        pairs = self._pairs if everything else [pair[kept] for pair in self._pairs]
-        found = {field: np.full(len(first), MISSING, dtype=np.int64) for field in fields}
-        for pair in pairs:
+        head = self._wide(f"V{_HEAD_BYTES}")[self._head].view(_head())
+        read = self._read(block, head)
+        pairs = self._pairs
+        if not read.all():
+            kept = read[block]
+            block, head, pairs = block[kept], head[kept], [pair[kept] for pair in pairs]
+        found = {field: np.full(len(block), MISSING, dtype=np.int64) for field in fields}
+        for pair in pairs if found else ():
             named = self._bytes[pair]
             named[pair == 0] = 0xFF
             if len(named) and (named == named[0]).all():  # mostly every event has the same field here
@@ -209,13 +207,20 @@ class _Walk:
             for field, values in found.items():
                 here = np.flatnonzero(named == field)
                 values[here] = self._values(pair[here] + 1)
-        return Columns(
-            block=block if everything else block[kept],
-            at=self._wide(">u4")[first - 5].astype(np.int64),
-            id=self._wide(">u8")[first - _LEAST + 3].astype(np.uint64),
-            kind=self._bytes[first - 1].astype(np.int64),
-            fields=found,
+        at, ids, kind = head["at"].astype(np.int64), head["id"].astype(np.uint64), head["kind"].astype(np.int64)
+        return Columns(block, at, ids, kind, found), read
+
+    def _read(self, block: Numbers, head: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Which blocks were read: their cursors are where the blocks end, and all of their events have such a head."""
+        read = self._counts > 0
+        read[self._order] &= self._cursor == self._end[self._order]
+        usual = (
+            (head["id of 16 bytes"] == _BYTES_8 << 8 | 16)
+            & (head["time of 32 bits"] == _UINT_32)
+            & (head["kind"] <= _LARGEST_FIXED)
         )
+        read[block[~usual]] = False
+        return read
 
     def _values(self, cursor: Numbers) -> Numbers:
         """The numbers that begin at ``cursor``, :data:`MISSING` for anything else.
@@ -242,6 +247,15 @@ class _Walk:
         return values
 
 
+@lru_cache(maxsize=1)
+def _head() -> np.dtype[np.void]:
+    """The head of an event as numpy reads it."""
+    import numpy as np
+
+    return np.dtype(list(_HEAD))
+
+
+@lru_cache(maxsize=1)
 def _leads() -> Numbers:
     """By its first byte, how many bytes the position of a field takes in all."""
     import numpy as np
@@ -249,6 +263,7 @@ def _leads() -> Numbers:
     return np.where(np.arange(256) <= _LARGEST_FIXED, 1, _UNKNOWN)
 
 
+@lru_cache(maxsize=1)
 def _steps() -> Numbers:
     """By its first byte, how many bytes a value takes in all."""
     import numpy as np

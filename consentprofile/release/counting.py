@@ -6,7 +6,7 @@ and with the memberships, not with the events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,22 +33,33 @@ _ORDER: Final = attrgetter("at", "id")
 
 
 class Opened(NamedTuple):
-    """Accounts before they are counted, one element or row for each: their 16-byte pseudonyms, and how many of the
-    ``blocks``, plaintexts, are of each, those of an account together.
+    """Accounts before they are counted, one element or row for each: their 16-byte pseudonyms, and how many blocks are
+    of each. The plaintexts of the blocks lie end to end in ``text``, those of an account together; ``lengths`` has the
+    bytes of each block.
 
     What is older than ``oldest`` (seconds since 1970 UTC) does not count, and of the rest the newest ``keep``. Those
     that are ``alone`` are not to be counted with the others.
     """
 
     pseudonyms: NDArray[np.uint8]
-    blocks: Sequence[bytes]
     counts: Numbers
+    text: bytes
+    lengths: Numbers
     oldest: Numbers
     keep: Numbers
     alone: Truths
 
     def __repr__(self) -> str:
         return "<Opened, content withheld>"
+
+    def blocks(self, accounts: Iterable[int]) -> Iterator[list[bytes]]:
+        """The blocks of each of these accounts, by their places."""
+        import numpy as np
+
+        last, ends = np.cumsum(self.counts), np.cumsum(self.lengths)
+        for account in accounts:
+            its = range(last[account] - self.counts[account], last[account])
+            yield [self.text[ends[block] - self.lengths[block] : ends[block]] for block in its]
 
 
 class Counting:
@@ -100,7 +111,7 @@ class Counting:
         self._count_waiting()
         accounts = len(opened.counts)
         owner = np.repeat(np.arange(accounts), opened.counts)
-        found, unread = columns.read(opened.blocks, number, self._layout.fields(policy))
+        found, unread = columns.read(opened.text, opened.lengths, number, self._layout.fields(policy))
         account = owner[found.block]
         old = found.at < opened.oldest[account]
         if old.any():

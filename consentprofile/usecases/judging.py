@@ -81,9 +81,13 @@ class Judged(NamedTuple):
 
         return cls._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
-    def only(self, places: Integers | Truths | slice) -> Judged:
-        """Those at these places."""
-        return Judged._make(column[places] for column in self)
+    def only(self, kept: Truths) -> Judged:
+        """Those that are kept."""
+        return self if kept.all() else Judged._make(column[kept] for column in self)
+
+    def first(self, number: int) -> Judged:
+        """So many of the first."""
+        return Judged._make(column[:number] for column in self)
 
 
 class Judge:
@@ -108,7 +112,8 @@ class Judge:
         import numpy as np
 
         place = np.flatnonzero(self._in_force[slots.state] & slots.key_held)
-        slots = slots.only(place)
+        if len(place) < len(slots.number):
+            slots = slots.only(place)
         numbers, which = np.unique(slots.terms, return_inverse=True)
         standings = [self._standing(number) for number in numbers.tolist()]
 
@@ -131,7 +136,7 @@ class Judge:
             alone=true(held.may_be_coarser for held in standings) & (slots.state == State.RENEWED),
             bound=joined([held.bound for held in standings], _BOUND_BYTES)[which],
         )
-        return found if counts.all() else found.only(counts)
+        return found.only(counts)
 
     def tells(self, precision: Precision) -> bool:
         """Whether times as they are kept tell what is asked: what lies within the period, and in which order."""

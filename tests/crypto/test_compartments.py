@@ -29,7 +29,7 @@ class Made(NamedTuple):
 
     slots: list[tuple[int, bytes]]
     terms: Rows
-    blocks: list[bytes]
+    blocks: list[list[bytes]]
 
 
 @pytest.fixture(params=[SealingKey(WRAPPING), SuccessorKey(b"v" * 32, WRAPPING)], ids=["a key", "its successor"])
@@ -48,7 +48,7 @@ def made() -> Made:
         bound = wrapping.associate(100 + number, 7 + number, header + terms[number])
         slots.append((100 + number, header + SealingKey(WRAPPING).seal(key(number) + secret(number), bound)))
         within = holding.associate(100 + number, 7 + number)
-        blocks += [SealingKey(key(number)).seal(plain(number, place), within) for place in range(count)]
+        blocks.append([SealingKey(key(number)).seal(plain(number, place), within) for place in range(count)])
     return Made(slots, joined(terms, 32), blocks)
 
 
@@ -69,7 +69,7 @@ def always() -> bool:
 
 
 def opened(opener: CompartmentOpener, made: Made, more: Callable[[], bool] = always) -> OpenedCompartments:
-    return opener.open(SlotColumns.of(made.slots), made.terms, made.blocks, COUNTS, more)
+    return opener.open(SlotColumns.of(made.slots), made.terms, made.blocks, more)
 
 
 def test_each_has_its_pseudonym_and_its_blocks(opener: CompartmentOpener, made: Made) -> None:
@@ -89,7 +89,7 @@ def test_it_ends_when_it_is_told_to_and_opens_one_at_least(opener: CompartmentOp
 
 
 def test_nothing_is_opened_of_none(opener: CompartmentOpener) -> None:
-    found = opener.open(SlotColumns.of([]), np.zeros((0, 32), dtype=np.uint8), [], [], always)
+    found = opener.open(SlotColumns.of([]), np.zeros((0, 32), dtype=np.uint8), [], always)
     assert (found.pseudonyms.shape, found.blocks) == ((0, 16), [])
 
 
@@ -122,11 +122,12 @@ def other_blocks(made: Made) -> Made:
 
 
 def changed_block(made: Made) -> Made:
-    return made._replace(blocks=[*made.blocks[:-1], made.blocks[-1][:-1] + bytes((made.blocks[-1][-1] ^ 1,))])
+    (*before, last) = made.blocks[2]
+    return made._replace(blocks=[*made.blocks[:2], [*before, last[:-1] + bytes((last[-1] ^ 1,))]])
 
 
 def cut_block(made: Made) -> Made:
-    return made._replace(blocks=[*made.blocks[:-1], b"short"])
+    return made._replace(blocks=[[b"short"], *made.blocks[1:]])
 
 
 @pytest.mark.parametrize(

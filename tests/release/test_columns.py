@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +23,9 @@ from consentprofile.release.gathering import gathered
 from consentprofile.release.spec import ReleaseSpec
 from tests.release.sets import as_sets
 from tests.release.shop_policy import POLICY, SINCE, UNTIL, counted, name, spec
+
+if TYPE_CHECKING:
+    from consentprofile.release.measures.measure import Numbers
 
 NUMBER = 1
 CODEBOOK = block.Codebook(POLICY)
@@ -72,6 +75,10 @@ def every_block_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "FEWEST", 1)
 
 
+def read_at_once(plain: Sequence[bytes], policy: int, fields: Iterable[int]) -> tuple[columns.Columns, Numbers]:
+    return columns.read(b"".join(plain), np.array(list(map(len, plain)), dtype=np.int64), policy, fields)
+
+
 def number_of(packed: Packed, field: int) -> int:
     said = dict(zip(packed[3::2], packed[4::2], strict=True))
     value = said.get(field)
@@ -81,7 +88,7 @@ def number_of(packed: Packed, field: int) -> int:
 @given(given_blocks=BLOCKS)
 def test_each_event_has_its_numbers(given_blocks: list[list[Packed]]) -> None:
     plain = [block.encode(NUMBER, packed) for packed in given_blocks]
-    found, unread = columns.read(plain, NUMBER, FIELDS)
+    found, unread = read_at_once(plain, NUMBER, FIELDS)
     assert not set(unread.tolist()) & set(found.block.tolist())
     rows = iter(range(len(found.at)))
     for place, text in enumerate(plain):
@@ -102,7 +109,7 @@ def test_each_event_has_its_numbers(given_blocks: list[list[Packed]]) -> None:
 def test_usual_blocks_are_read(given_blocks: list[list[Packed]]) -> None:
     """Only a time that needs no 32 bits, or more of them, is unusual here."""
     plain = [block.encode(NUMBER, packed) for packed in given_blocks]
-    _, unread = columns.read(plain, NUMBER, FIELDS)
+    _, unread = read_at_once(plain, NUMBER, FIELDS)
     unusual = [place for place, packed in enumerate(given_blocks) if any(one[1] < 2**16 for one in packed)]  # type: ignore[operator]
     assert unread.tolist() == unusual
 
@@ -131,7 +138,7 @@ UNUSUAL: Mapping[str, bytes] = {
 def test_a_block_of_another_shape_is_handed_back_and_harms_no_other(unusual: bytes, before: bool) -> None:
     usual = block.encode(NUMBER, [[bytes(16), SINCE + 1, 0]])
     plain = [unusual, usual] if before else [usual, unusual]
-    found, unread = columns.read(plain, NUMBER, FIELDS)
+    found, unread = read_at_once(plain, NUMBER, FIELDS)
     assert unread.tolist() == [plain.index(unusual)]
     assert found.at.tolist() == [SINCE + 1]
 
@@ -140,7 +147,7 @@ def test_many_fields_and_many_events_make_long_arrays() -> None:
     long: list[Packed] = [[number.to_bytes(16, "big"), SINCE + number, 0] for number in range(70_000)]
     wide: list[Packed] = [[bytes(16), SINCE, 0, *(part for field in range(12) for part in (field, 1))]]
     for packed in (long, wide):
-        found, unread = columns.read([block.encode(NUMBER, packed)], NUMBER, (3,))
+        found, unread = read_at_once([block.encode(NUMBER, packed)], NUMBER, (3,))
         assert len(unread) == (len(packed) > 65_535)  # an array of that many is of another form
         assert len(found.at) == (0 if len(unread) else len(packed))
 
@@ -148,7 +155,7 @@ def test_many_fields_and_many_events_make_long_arrays() -> None:
 def test_a_few_bytes_do_not_ask_for_much_memory() -> None:
     """A block that says it has 65,535 events, and has one."""
     text = block.encode(NUMBER, [login(1)]).replace(b"\x90\x91", b"\x90\xdc\xff\xff", 1)
-    found, unread = columns.read([text] * 4096, NUMBER, FIELDS)
+    found, unread = read_at_once([text] * 4096, NUMBER, FIELDS)
     assert len(unread) == 4096
     assert not len(found.at)
 
@@ -156,17 +163,17 @@ def test_a_few_bytes_do_not_ask_for_much_memory() -> None:
 def test_a_field_is_not_taken_for_another_one_of_a_policy_with_many() -> None:
     """The byte before a position of two bytes is the position of another field."""
     plain = block.encode(NUMBER, [[bytes(16), SINCE, 0, 208, 5]])
-    found, unread = columns.read([plain], NUMBER, (204, 208))
+    found, unread = read_at_once([plain], NUMBER, (204, 208))
     assert (len(found.at), unread.tolist()) == (0, [0])
 
 
 def test_an_array_that_says_it_is_long_does_not_ask_for_much_memory() -> None:
     """Columns are made for pairs that there are, not for those that an event says it has."""
     text = block.encode(NUMBER, [login(1)]).replace(b"\x91\x93", b"\x91\xdc\xff\xff", 1)
-    walk = columns._Walk([text] * 16, NUMBER)
+    walk = columns._Walk(text * 16, np.full(16, len(text)), NUMBER)
     walk.run()
     assert walk._pairs == []
-    assert not walk.read().any()
+    assert not walk.columns(())[1].any()
 
 
 TOTAL = [field.name for field in POLICY.field_list].index("total")
@@ -181,6 +188,13 @@ def test_a_number_of_more_than_63_bits_is_refused_either_way() -> None:
     alone.add(name(1), CODEBOOK.read_all(block.decode(plain).events))
     with pytest.raises(CorruptRecord, match="does not fit the policy"):
         alone.portion()
+
+
+@given(given_blocks=st.lists(st.lists(st.binary(max_size=9), max_size=3), max_size=6), chosen=st.data())
+def test_the_blocks_of_an_account_are_found_again(given_blocks: list[list[bytes]], chosen: st.DataObject) -> None:
+    opened = together(Account(name(number), blocks, 0, 1) for number, blocks in enumerate(given_blocks))
+    asked = chosen.draw(st.lists(st.sampled_from(range(len(given_blocks))))) if given_blocks else []
+    assert list(opened.blocks(asked)) == [given_blocks[place] for place in asked]
 
 
 # ---- counted at once, and one by one --------------------------------------------------------------
@@ -200,8 +214,9 @@ def together(accounts: Iterable[Account]) -> Opened:
     each = list(accounts)
     return Opened(
         np.frombuffer(b"".join(one.pseudonym for one in each), dtype=np.uint8).reshape(len(each), 16),
-        [plain for one in each for plain in one.blocks],
         np.array([len(one.blocks) for one in each], dtype=np.int64),
+        b"".join(plain for one in each for plain in one.blocks),
+        np.array([len(plain) for one in each for plain in one.blocks], dtype=np.int64),
         np.array([one.oldest for one in each], dtype=np.int64),
         np.array([one.keep for one in each], dtype=np.int64),
         np.array([one.alone for one in each], dtype=bool),

@@ -32,10 +32,16 @@ def starts(*columns: Numbers) -> Numbers:
 
 def each_once(account: Numbers, cell: Numbers) -> Bins:
     """Every pair of account and cell, once; elements without a cell (below 0) count nowhere."""
+    import numpy as np
+
     known = cell >= 0
-    account, cell = account[known], cell[known]
-    order, first = groups(account, cell)
-    return Bins(account[order][first], cell[order][first])
+    if not known.all():
+        account, cell = account[known], cell[known]
+    # Each pair as one number, which is sorted several times as fast: neither takes anything like 32 bits.
+    bits = int(cell.max(initial=0)).bit_length()
+    pairs = np.sort(account << bits | cell)
+    pairs = pairs[starts(pairs)]
+    return Bins(pairs >> bits, pairs & ((1 << bits) - 1))
 
 
 def summed(account: Numbers, cell: Numbers, values: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:
