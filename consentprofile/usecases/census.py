@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_WORKERS: Final = 64
 MANY: Final = 100_000
-"""As many slots are worth starting processes for, which begin in the time in which some 25,000 are read."""
+"""As many slots are worth starting processes for, which begin in the time in which some 30,000 are read."""
 
 Progress = Callable[[int, int], None]
 """Told how many slots of how many have been read. What it raises ends the counting, and nothing is left of it."""
