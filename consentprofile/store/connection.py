@@ -1,8 +1,38 @@
-"""A connection to one of the two files, with a cursor for the statements that every call makes."""
+"""A connection to one of the two files: its pragmas, its format, and a cursor for the statements that every call makes.
+
+Every pragma is set *and read back*: some are per connection, some depend on how SQLite was built, and a store whose
+``secure_delete`` or ``synchronous`` silently stayed at its default would break its promises.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+from typing import Final
+
+from consentprofile.errors import CorruptRecord, NewerFormat, OlderFormat, StoreFault, UnsupportedEnvironment
+from consentprofile.store.faults import typed
+from consentprofile.store.names import DATA, KEYS
+
+FORMAT: Final = 1
+"""The format of both files, frozen (``docs/format.md``). ``user_version`` is one more: an empty database has none."""
+APPLICATION_ID: Final = 0x434F4E53
+"""ASCII "CONS", in ``application_id`` of both files."""
+
+WAL_LIMIT: Final = 3 * 1024 * 1024
+"""Bytes of the WAL after which the writer lock is taken once more, for a checkpoint of about 4 ms."""
+
+_COMMON: Final = (("temp_store", 2), ("trusted_schema", 0), ("cell_size_check", 1))
+PRAGMAS: Final = {
+    # synchronous=EXTRA also syncs the directory after the journal is unlinked, so that a power cut cannot bring back
+    # a journal that would roll a destroyed key back in.
+    KEYS: (("journal_mode", "delete"), ("synchronous", 3), ("secure_delete", 1), ("foreign_keys", 1), *_COMMON),
+    # secure_delete would write every page that a merge frees once more; what is dropped here is dropped by its key.
+    # auto_vacuum is first, for it is settled when a file is made: 2, so that compaction can give free pages back.
+    DATA: (("auto_vacuum", 2), ("journal_mode", "wal"), ("synchronous", 2), ("secure_delete", 0),
+           ("wal_autocheckpoint", 0), ("journal_size_limit", WAL_LIMIT), *_COMMON),
+}  # fmt: skip
+_CACHE_KIB: Final = {KEYS: 64 * 1024, DATA: 64 * 1024}
 
 
 class Connection(sqlite3.Connection):
@@ -20,3 +50,57 @@ def kept_cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
     if connection.kept is None:
         connection.kept = connection.cursor()
     return connection.kept
+
+
+def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
+    """A connection to one of the two files, its pragmas set and read back. Raises :class:`UnsupportedEnvironment`."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait, isolation_level=None, check_same_thread=False,
+        cached_statements=256, factory=Connection,
+    )  # fmt: skip
+    try:
+        for name, wanted in PRAGMAS[path.name]:
+            # Only what is otherwise is set: setting auto_vacuum to what it is writes to the file.
+            if connection.execute(f"PRAGMA {name}").fetchone() == (wanted,):
+                continue
+            connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
+            if connection.execute(f"PRAGMA {name}").fetchone() != (wanted,):
+                raise UnsupportedEnvironment(f"SQLite {sqlite3.sqlite_version} did not take {name} = {wanted}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB[path.name]}")
+        connection.text_factory = _text
+    except sqlite3.OperationalError as error:  # the disk, or another program: not the content
+        connection.close()
+        raise typed(error) from None
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise CorruptRecord(f"{path.name} is not a database that can be read ({error.sqlite_errorname})") from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _text(stored: bytes) -> str:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        raise CorruptRecord("a text of the store is not UTF-8; run `consentprofile check`") from None
+
+
+def require_format(connection: sqlite3.Connection, name: str) -> None:
+    """Raise :class:`NewerFormat` or :class:`OlderFormat` for a file of another version's, :class:`StoreFault` for one
+    that is not ours.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID or version < 1:
+        raise StoreFault(f"{name} is not a file of this package")
+    if version > FORMAT + 1:
+        raise NewerFormat(
+            f"{name} has format {version - 1}, this version knows {FORMAT}; install a newer consentprofile"
+        )
+    if version < FORMAT + 1:
+        raise OlderFormat(
+            f"{name} has format {version - 1}, which ended before it was released: export what you need with the "
+            f"version that made the store, and record it again into a new store"
+        )

@@ -1,8 +1,4 @@
-"""The two database files and the three locks of an open store: connections, pragmas, transactions, checkpoints.
-
-Every pragma is set *and read back*: some are per connection, some depend on how SQLite was built, and a store whose
-``secure_delete`` or ``synchronous`` silently stayed at its default would break its promises.
-"""
+"""The two database files and the three locks of an open store: connections, transactions, checkpoints."""
 
 from __future__ import annotations
 
@@ -17,14 +13,11 @@ from typing import Final, Literal, TypeAlias
 
 from consentprofile.errors import (
     CorruptRecord,
-    NewerFormat,
-    OlderFormat,
     StoreClosed,
     StoreFault,
-    UnsupportedEnvironment,
 )
 from consentprofile.store import names
-from consentprofile.store.connection import Connection
+from consentprofile.store.connection import WAL_LIMIT, connect, require_format
 from consentprofile.store.faults import typed
 from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
 from consentprofile.store.place import Place, require_files
@@ -35,13 +28,6 @@ from consentprofile.store.transaction import Transaction
 KEYS: Final = names.KEYS
 DATA: Final = names.DATA
 
-FORMAT: Final = 1
-"""The format of both files, frozen (``docs/format.md``). ``user_version`` is one more: an empty database has none."""
-APPLICATION_ID: Final = 0x434F4E53
-"""ASCII "CONS", in ``application_id`` of both files."""
-
-WAL_LIMIT: Final = 3 * 1024 * 1024
-"""Bytes of the WAL after which the writer lock is taken once more, for a checkpoint of about 4 ms."""
 BULK_WAL_LIMIT: Final = 32 * 1024 * 1024
 """The same while much is written, when 25 ms do not show: until :data:`LULL` seconds after a transaction of
 :data:`BULK` seconds or more."""
@@ -53,72 +39,6 @@ BULK: Final = 0.02
 LULL: Final = 0.5
 
 Durability: TypeAlias = Literal["full", "relaxed"]
-
-_COMMON: Final = (("temp_store", 2), ("trusted_schema", 0), ("cell_size_check", 1))
-PRAGMAS: Final = {
-    # synchronous=EXTRA also syncs the directory after the journal is unlinked, so that a power cut cannot bring back
-    # a journal that would roll a destroyed key back in.
-    KEYS: (("journal_mode", "delete"), ("synchronous", 3), ("secure_delete", 1), ("foreign_keys", 1), *_COMMON),
-    # secure_delete would write every page that a merge frees once more; what is dropped here is dropped by its key.
-    # auto_vacuum is first, for it is settled when a file is made: 2, so that compaction can give free pages back.
-    DATA: (("auto_vacuum", 2), ("journal_mode", "wal"), ("synchronous", 2), ("secure_delete", 0),
-           ("wal_autocheckpoint", 0), ("journal_size_limit", WAL_LIMIT), *_COMMON),
-}  # fmt: skip
-_CACHE_KIB: Final = {KEYS: 64 * 1024, DATA: 64 * 1024}
-
-
-def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
-    """A connection to one of the two files, its pragmas set and read back. Raises :class:`UnsupportedEnvironment`."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait, isolation_level=None, check_same_thread=False,
-        cached_statements=256, factory=Connection,
-    )  # fmt: skip
-    try:
-        for name, wanted in PRAGMAS[path.name]:
-            # Only what is otherwise is set: setting auto_vacuum to what it is writes to the file.
-            if connection.execute(f"PRAGMA {name}").fetchone() == (wanted,):
-                continue
-            connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
-            if connection.execute(f"PRAGMA {name}").fetchone() != (wanted,):
-                raise UnsupportedEnvironment(f"SQLite {sqlite3.sqlite_version} did not take {name} = {wanted}")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB[path.name]}")
-        connection.text_factory = _text
-    except sqlite3.OperationalError as error:  # the disk, or another program: not the content
-        connection.close()
-        raise typed(error) from None
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise CorruptRecord(f"{path.name} is not a database that can be read ({error.sqlite_errorname})") from None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _text(stored: bytes) -> str:
-    try:
-        return stored.decode()
-    except UnicodeDecodeError:
-        raise CorruptRecord("a text of the store is not UTF-8; run `consentprofile check`") from None
-
-
-def require_format(connection: sqlite3.Connection, name: str) -> None:
-    """Raise :class:`NewerFormat` or :class:`OlderFormat` for a file of another version's, :class:`StoreFault` for one
-    that is not ours.
-    """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID or version < 1:
-        raise StoreFault(f"{name} is not a file of this package")
-    if version > FORMAT + 1:
-        raise NewerFormat(
-            f"{name} has format {version - 1}, this version knows {FORMAT}; install a newer consentprofile"
-        )
-    if version < FORMAT + 1:
-        raise OlderFormat(
-            f"{name} has format {version - 1}, which ended before it was released: export what you need with the "
-            f"version that made the store, and record it again into a new store"
-        )
 
 
 class Files:
@@ -175,14 +95,16 @@ class Files:
 
     # ---- one process, many threads ---------------------------------------------------------------
 
-    def _enter(self) -> None:
+    def _enter(self, *, blocking: bool = True) -> bool:
         """Take the mutex, for a block that gives it back; a forked child opens anew. Raises :class:`StoreClosed`."""
         if len(FORKS) != self._forks and not self._closed:
             self._reopen_after_fork()
-        self.mutex.acquire()
+        taken = self.mutex.acquire(blocking)
         if self._closed:
-            self.mutex.release()
+            if taken:
+                self.mutex.release()
             raise StoreClosed("the store is closed; open it again")
+        return taken
 
     def _reopen_after_fork(self) -> None:
         # SQLite connections must neither be used nor closed across a fork: closing could checkpoint the WAL without
@@ -217,6 +139,10 @@ class Files:
         """
         return _Writing(self, anywhere=True) if anywhere else self._writing
 
+    def writing_at_once(self) -> AbstractContextManager[bool]:
+        """As :meth:`writing` where nobody has the lock or waits for it; the block is told, and holds nothing if not."""
+        return _WritingAtOnce(self)
+
     def reading(self) -> AbstractContextManager[None]:
         """Hold the gate, shared, for one slice in which keys are fetched, blocks opened, and keys put down again."""
         return self._reading
@@ -243,6 +169,10 @@ class Files:
     def _require_writer(self) -> None:
         if not self._writers:
             raise AssertionError("a transaction needs the writer lock")
+
+    def _set_synchronous(self, wanted: str) -> None:
+        self.data.execute(f"PRAGMA synchronous = {wanted}")
+        self._synchronous = wanted
 
     def _look_at_wal(self, began: float) -> None:
         """Find out whether a checkpoint is due after a transaction that began then."""
@@ -339,6 +269,33 @@ class _Writing:
             raise typed(error) from None
 
 
+class _WritingAtOnce:
+    """A block under the writer lock where that is free."""
+
+    __slots__ = ("_files", "_held")
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._held = False
+
+    def __enter__(self) -> bool:
+        files = self._files
+        if files._enter(blocking=False):
+            try:
+                if not files._writers and files._writer.acquire_at_once():
+                    files._place.require_same(files._writer.release)
+                    files._writers = 1
+                    self._held = True
+            finally:
+                if not self._held:
+                    files.mutex.release()
+        return self._held
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._held:
+            self._files._writing.__exit__(kind, error, trace)
+
+
 class _Reading:
     """A block under the gate, shared."""
 
@@ -389,8 +346,7 @@ class _DataTransaction(Transaction):
         files = self._files
         files._require_writer()
         if self._synchronous != files._synchronous:
-            files.data.execute(f"PRAGMA synchronous = {self._synchronous}")
-            files._synchronous = self._synchronous
+            files._set_synchronous(self._synchronous)
         self._began = time.monotonic()
         return Transaction.__enter__(self)
 

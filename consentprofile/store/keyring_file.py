@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from consentprofile.errors import CorruptRecord
+from consentprofile.store.connection import APPLICATION_ID, connect, require_format
 from consentprofile.store.copying import reading_connection
-from consentprofile.store.files import APPLICATION_ID, KEYS, connect, require_format
+from consentprofile.store.files import KEYS
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.locks import GATE, GATE_TURN, FileLock
 

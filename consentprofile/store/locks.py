@@ -77,6 +77,18 @@ class FileLock:
         finally:
             turn.release()
 
+    def acquire_at_once(self) -> bool:
+        """Take the lock alone where nobody has it or waits for it; whether it was taken."""
+        turn = self._turn
+        if turn is None:
+            return self._acquire(False, _at_once)
+        if not turn.acquire_at_once():
+            return False
+        try:
+            return self._acquire(False, _at_once)
+        finally:
+            turn.release()
+
     def acquire_unless(self, needless: Callable[[], bool]) -> bool:
         """Take the lock (one without turns) alone, unless it becomes ``needless`` meanwhile; whether it was taken.
 
@@ -130,3 +142,8 @@ class FileLock:
         os.close(self._descriptor)
         if self._turn is not None:
             self._turn.close()
+
+
+def _at_once() -> bool:
+    """To wait for a lock is needless."""
+    return True

@@ -1,5 +1,6 @@
 """How the files come into being and, later, from one format to the next. Each migration and its record share a
-transaction (sqlite-utils); a file of a newer format is refused by :func:`consentprofile.store.files.require_format`.
+transaction (sqlite-utils); a file of a newer format is refused when it is opened
+(:func:`consentprofile.store.connection.require_format`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentprofile.store.files import APPLICATION_ID, DATA, KEYS, PRAGMAS
+from consentprofile.store.connection import APPLICATION_ID, PRAGMAS
+from consentprofile.store.names import DATA, KEYS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 STEPS: Final = {1: ".sql"}
 """What makes each format out of the one before it, and the first out of nothing: scripts ``keys`` and ``data`` with
 this ending. Format 1 is frozen. A step is never changed once its format is; the next one is added below, together with
-:data:`consentprofile.store.files.FORMAT`. New files go through all of them."""
+:data:`consentprofile.store.connection.FORMAT`. New files go through all of them."""
 
 
 def statements(name: str) -> list[str]:

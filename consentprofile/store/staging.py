@@ -11,9 +11,9 @@ from typing import Final, Self
 
 from consentprofile import canonical
 from consentprofile.errors import CorruptRecord, StoreBusy, StoreFault, UnreadableInput
+from consentprofile.store.connection import connect, require_format
 from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.faults import typed
-from consentprofile.store.files import connect, require_format
 from consentprofile.store.locks import ALIVE, FileLock
 from consentprofile.store.names import DATA, KEYS, PART
 from consentprofile.store.pending import POLICY, Work

@@ -2,7 +2,8 @@
 
 Each caller checks its own event and queues it. The first in an empty queue leads: when the transaction before has
 ended, it takes the writer lock, then everything that is queued by then, and records it together. The others wait for
-their own outcome, or for their own copy of the error that undid the transaction. A lone caller leads at once.
+their own outcome, or for their own copy of the error that undid the transaction. A lone caller, who finds nobody queued
+and every lock free, has no need of the queue.
 
 A checked event says kinds and fields in the numbers of its session's policy. So a leader takes the calls of its own
 session only, and the first of another, where the policy was changed meanwhile, leads next.
@@ -80,7 +81,11 @@ class Gathering:
         Raises :class:`StoreFault` also where the call that led was interrupted; then it is not known whether the event
         was recorded, and repeating it is safe where it has an id. Another caller's event never makes this one fail.
         """
-        call = _Call(session, recording.check(session, event))
+        accepted = recording.check(session, event)
+        outcomes = self._record_alone(session, accepted)
+        if outcomes is not None:
+            return outcomes
+        call = _Call(session, accepted)
         woken = self._queue_up(call)
         # Who is woken unsettled is the next to lead; who has waited too long looks for itself.
         if woken is None or not (woken.acquire(timeout=PATIENCE) and call.settled):
@@ -88,6 +93,17 @@ class Gathering:
         if call.error is not None:
             raise call.error
         return call.outcomes
+
+    def _record_alone(self, session: Session, accepted: Accepted) -> dict[str, Outcome] | None:
+        """Record an event for which nobody has to be waited for; None where somebody has."""
+        # A leader stands in the queue until it holds the lock: so where both are free, nobody leads.
+        if self._queue or (self._gather and self._expected > 1):
+            return None
+        with session.ground.files.writing_at_once() as held:
+            outcomes = recording.record_together(session, [accepted])[0] if held else None
+        if outcomes is not None:
+            self._expected = 1 + len(self._queue)
+        return outcomes
 
     def _queue_up(self, call: _Call) -> threading.Lock | None:
         """Queue a call; what it waits for, or None where it is the first and leads."""

@@ -15,7 +15,7 @@ import pytest
 
 import consentprofile as cp
 from consentprofile.crypto.slots import Slot
-from consentprofile.store import files, pending
+from consentprofile.store import connection, files, pending
 from consentprofile.store.keyring import Keyring
 from tests.faults.children import Counters, child
 from tests.faults.interposed import Call, Interposed
@@ -163,8 +163,8 @@ def test_a_file_that_is_moved_to_another_directory_keeps_a_name(tmp_path: Path) 
 
 
 def _keyring_with(patch: pytest.MonkeyPatch, changed: str, value: object) -> None:
-    pragmas = tuple((name, value if name == changed else usual) for name, usual in files.PRAGMAS[files.KEYS])
-    patch.setitem(files.PRAGMAS, files.KEYS, pragmas)
+    pragmas = tuple((name, value if name == changed else usual) for name, usual in connection.PRAGMAS[files.KEYS])
+    patch.setitem(connection.PRAGMAS, files.KEYS, pragmas)
 
 
 def _unsynced_keyring(patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from consentprofile.errors import CorruptRecord
 from consentprofile.store import packs
 from consentprofile.store.blocks import Blocks
-from consentprofile.store.files import DATA, connect
+from consentprofile.store.connection import connect
+from consentprofile.store.files import DATA
 from consentprofile.store.migrations import statements
 from consentprofile.store.packs import LAST_SLOT, Packed
 from consentprofile.store.rows import SealedRow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from consentprofile.errors import (
     UnsupportedEnvironment,
 )
 from consentprofile.store import files as module
-from consentprofile.store.files import DATA, KEYS, PRAGMAS, Files, connect, require_format
+from consentprofile.store.connection import PRAGMAS, connect, require_format
+from consentprofile.store.files import DATA, KEYS, Files
 
 WANTED = {
     KEYS: {
@@ -165,6 +167,50 @@ def test_a_full_store_never_records_less_than_full(folder: Path) -> None:
     with files.writing(), files.data_transaction(full=False) as data:
         assert data.execute("PRAGMA synchronous").fetchone() == (2,)
     files.close()
+
+
+def test_the_writer_lock_is_had_at_once_only_where_nobody_has_it_or_waits_for_it(files: Files, folder: Path) -> None:
+    other = Files(folder, wait=0.2, durability="full")
+
+    def had_at_once() -> bool:
+        with files.writing_at_once() as held:
+            assert not held or files._writers == 1
+        return held
+
+    assert had_at_once()
+    with other.writing():
+        assert not had_at_once()
+    waiting = other._writer._turn
+    assert waiting is not None
+    with waiting.held():
+        assert not had_at_once()
+    with files.mutex, ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(had_at_once).result(20)
+    assert had_at_once()
+    with other.writing():  # nothing was kept of it
+        commit(other, 1, 10)
+    other.close()
+    files.close()
+    with pytest.raises(StoreClosed):
+        had_at_once()
+
+
+def test_a_writer_lock_that_was_had_at_once_is_given_back_by_every_error(files: Files, folder: Path) -> None:
+    other = Files(folder, wait=0.2, durability="full")
+
+    def fail() -> None:
+        with files.writing_at_once(), files.data_transaction(full=False) as data:
+            data.execute("INSERT INTO nowhere VALUES (1)")
+
+    with pytest.raises(StoreFault):
+        fail()
+    commit(other, 1, 10)
+    (folder / DATA).rename(folder / "elsewhere.db")
+    with pytest.raises(StoreFault, match="moved"):
+        fail()
+    (folder / "elsewhere.db").rename(folder / DATA)
+    commit(other, 2, 10)
+    other.close()
 
 
 def test_closing_leaves_no_wal_and_every_later_call_says_that_it_is_closed(files: Files) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from consentprofile.errors import BrokenLog
-from consentprofile.store.files import DATA, connect
+from consentprofile.store.connection import connect
+from consentprofile.store.files import DATA
 from consentprofile.store.heads import Heads, Nodes, StoredHead
 from consentprofile.store.log import Log
 from consentprofile.tlog.leaf import Draft, Operation

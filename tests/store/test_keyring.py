@@ -16,7 +16,8 @@ from consentprofile.crypto.slots import NO_KEY, RECORD_BYTES, Slot, SlotHeader, 
 from consentprofile.crypto.tags import IndexKey
 from consentprofile.errors import CorruptRecord
 from consentprofile.store import migrations
-from consentprofile.store.files import KEYS, connect
+from consentprofile.store.connection import connect
+from consentprofile.store.files import KEYS
 from consentprofile.store.keyring import Epoch, Keyring, Terms, destroyed, place_of
 
 TAG = b"\x11" * 32

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from consentprofile.errors import BrokenLog
 from consentprofile.store import migrations
-from consentprofile.store.files import DATA, connect
+from consentprofile.store.connection import connect
+from consentprofile.store.files import DATA
 from consentprofile.store.log import Log
 from consentprofile.tlog import leaf as leaves
 from consentprofile.tlog.leaf import Draft, Operation

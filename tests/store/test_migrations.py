@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from consentprofile.store import migrations
-from consentprofile.store.files import DATA, FORMAT, KEYS
+from consentprofile.store.connection import FORMAT
+from consentprofile.store.files import DATA, KEYS
 
 TABLES = {
     KEYS: (

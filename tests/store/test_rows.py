@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from consentprofile.store import migrations
-from consentprofile.store.files import DATA, connect
+from consentprofile.store.connection import connect
+from consentprofile.store.files import DATA
 from consentprofile.store.rows import BLOCK, TABLES, RowTable, SealedRow
 from tests.support.sealed import every_row
 

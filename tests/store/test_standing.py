@@ -9,7 +9,8 @@ import pytest
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
 from consentprofile.crypto.tags import IndexKey
 from consentprofile.errors import CorruptRecord
-from consentprofile.store.files import KEYS, Files, connect
+from consentprofile.store.connection import connect
+from consentprofile.store.files import KEYS, Files
 from consentprofile.store.keyring import Keyring
 from consentprofile.store.standing import Outlook, Standings
 

@@ -99,6 +99,24 @@ def test_calls_that_queue_up_share_one_transaction_and_each_has_its_own_answer(s
     store.audit.verify()
 
 
+def test_a_lone_call_has_no_need_of_the_queue(store: cp.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gathering, "_queue_up", lambda *_: pytest.fail("queued"))
+    assert store.record(login(ADA))["support"] is cp.Outcome.RECORDED
+    assert seen(store, ADA) == 1
+
+
+def test_nobody_goes_before_those_who_are_queued(store: cp.Store) -> None:
+    """Every lock is free, and the one that is queued is about to lead: who comes now stands behind it."""
+    session = store._session
+    first = gathering._Call(session, recording.check(session, login(ADA, 1)))
+    store._gathering._queue_up(first)
+    late = Call(store, login(ADA, 2))
+    queued(store, 2)
+    store._gathering._lead(first)
+    assert late.end().outcomes == first.outcomes
+    assert operations(store).count("recorded") == 1
+
+
 def test_a_bad_event_fails_its_own_caller_and_nobody_else(store: cp.Store) -> None:
     bad = cp.Event(account=ADA, kind="undeclared", at=login(ADA).at)
     with store._session.ground.files.writing():
@@ -168,6 +186,7 @@ def test_who_is_queued_behind_an_interrupted_leader_is_led_by_the_next(
         with writing():
             yield
 
+    monkeypatch.setattr(Gathering, "_record_alone", lambda *_: None)
     monkeypatch.setattr(files, "writing", interrupting)
     calls = [Call(store, login(ADA, number)) for number in range(4)]
     kinds = [type(call.end().error) for call in calls]
@@ -184,6 +203,7 @@ def test_a_leader_that_vanished_without_a_word_is_noticed(
     """An interrupt can strike while another one is being dealt with; those who wait look for themselves in the end."""
     monkeypatch.setattr(gathering, "PATIENCE", 0.05)
     with monkeypatch.context() as patch:
+        patch.setattr(Gathering, "_record_alone", lambda *_: None)
         patch.setattr(Gathering, "_lead", lambda *_: None)
         store.record(login(ADA, 1))  # stays first in the queue, and nobody leads
         waiting = Call(store, login(ADA, 2))
@@ -208,9 +228,10 @@ def test_closing_the_store_tells_those_who_wait(store: cp.Store) -> None:
 
 @pytest.mark.parametrize("first", ["before", "after"])
 def test_calls_from_before_and_after_a_change_of_the_policy_never_share_a_transaction(
-    factory: StoreFactory, store: cp.Store, first: str
+    factory: StoreFactory, store: cp.Store, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """Each was checked under another policy, whose numbers mean other kinds: an event would become another one."""
+    monkeypatch.setattr(Gathering, "_record_alone", lambda *_: None)
     before, errors = store._session, []
     found = KINDS.fullmatch(TEXT)
     assert found is not None
