@@ -11,7 +11,8 @@ the position of the digest in ``tokens``. An event without fields has three elem
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -77,6 +78,15 @@ def decode(plaintext: bytes) -> Block:
         ) from None
 
 
+class _Column(NamedTuple):
+    """One field of events that carry the same fields: where its value stands, its name, the pairs of its vocabulary."""
+
+    place: int
+    name: str
+    words: tuple[tuple[str, str], ...] | None
+    is_token: bool
+
+
 class Codebook:
     """Turns positions back into words, for one policy."""
 
@@ -91,6 +101,8 @@ class Codebook:
         self._tokens = frozenset(
             number for number, field in enumerate(policy.field_list) if isinstance(field, TokenField)
         )
+        self._columns: dict[tuple[int | bool | bytes, ...], tuple[_Column, ...]] = {}
+        """By the numbers of the fields that events carry: mostly those of a kind, as far as a purpose keeps them."""
 
     def read(self, packed: Packed, tokens: Sequence[bytes] = ()) -> Recorded:
         """The event behind its array, ``tokens`` being those of its block.
@@ -117,22 +129,30 @@ class Codebook:
 
     def _fields(self, values: tuple[int | bool | bytes, ...], tokens: Sequence[bytes]) -> tuple[tuple[str, Value], ...]:
         """The pairs of names and words behind those of positions and values, in the order of the names."""
-        names, vocabularies = self._names, self._pairs
+        numbers = values[::2]
+        columns = self._columns.get(numbers)
+        if columns is None:
+            columns = self._columns[numbers] = self._arrange(numbers)  # type: ignore[arg-type]  # others raise TypeError
         pairs: list[tuple[str, Value]] = []
-        for index in range(0, len(values), 2):
-            number: int = values[index]  # type: ignore[assignment]  # another type raises TypeError below
-            value = values[index + 1]
-            words = vocabularies[number]
+        for place, name, words, is_token in columns:
+            value = values[place]
             if words is not None:
                 pairs.append(words[value])  # type: ignore[index]
             elif type(value) is bytes:
-                pairs.append((names[number], value.hex()))
-            elif number in self._tokens:
-                pairs.append((names[number], tokens[value].hex()))  # type: ignore[index]
+                pairs.append((name, value.hex()))
+            elif is_token:
+                pairs.append((name, tokens[value].hex()))  # type: ignore[index]
             else:
-                pairs.append((names[number], value))  # type: ignore[arg-type]
-        pairs.sort()
+                pairs.append((name, value))  # type: ignore[arg-type]
         return tuple(pairs)
+
+    def _arrange(self, numbers: Sequence[int]) -> tuple[_Column, ...]:
+        """What there is to say of events that carry these fields, in the order of the names."""
+        found = [
+            _Column(2 * index + 1, self._names[number], self._pairs[number], number in self._tokens)
+            for index, number in enumerate(numbers)
+        ]
+        return tuple(sorted(found, key=attrgetter("name")))
 
     def plain(self, packed: Packed, tokens: Sequence[bytes]) -> Packed:
         """The event with every token written out, as :func:`encode` takes it. Raises :class:`CorruptRecord`."""
