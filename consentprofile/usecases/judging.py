@@ -5,7 +5,7 @@ Slots are judged as columns. Terms are few, so that what holds under each is fou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from consentprofile.crypto.byte_rows import Rows, joined
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _BOUND_BYTES: Final = 32
 """What binds a key to its terms is a SHA-256."""
+
+_NO_TERMS: Final = 1 << 32
+"""Above every number of terms."""
 
 
 class Question(NamedTuple):
@@ -55,7 +58,27 @@ class _Standing(NamedTuple):
     """Whether times of a renewed consent may have been kept more coarsely before."""
     bound: bytes
     """What binds a wrapped key to them."""
-    reasons: frozenset[str]
+
+
+class _Standings(NamedTuple):
+    """The same as columns."""
+
+    cut: Integers
+    oldest: Integers
+    keep: Integers
+    released: Truths
+    told: Truths
+    may_be_coarser: Truths
+    bound: Rows
+
+    @classmethod
+    def of(cls, each: Sequence[_Standing]) -> Self:
+        """A row for each."""
+        import numpy as np
+
+        cut, oldest, keep = (np.array([held[column] for held in each], dtype=np.int64) for column in range(3))
+        released, told, coarser = (np.array([held[column] for held in each], dtype=bool) for column in range(3, 6))
+        return cls(cut, oldest, keep, released, told, coarser, joined([held.bound for held in each], _BOUND_BYTES))
 
 
 class Judged(NamedTuple):
@@ -99,44 +122,36 @@ class Judge:
         self._question = question
         self._books = books
         self._coarsest = books.history.coarsest(question.purpose.name)
-        self._standings: dict[int, _Standing] = {}
         self._in_force = np.zeros(256, dtype=bool)
         self._in_force[list(IN_FORCE)] = True
+        self._terms = np.array([_NO_TERMS])
+        """The terms that were met, rising, and behind them a number that no terms have; below, a row for each."""
+        self._standings = _Standings.of([])
 
     def counted(self, slots: SlotColumns) -> Judged:
         """Those of ``slots``, compartments of the purpose, that count.
 
         Whoever consented to stricter releases than this one is not counted in it. Raises :class:`CorruptRecord` for
-        terms that are not there. Cost: some 0.3 microseconds each, where there are a hundred.
+        terms that are not there. Cost: some 0.2 microseconds each, where there are hundreds.
         """
         import numpy as np
 
         place = np.flatnonzero(self._in_force[slots.state] & slots.key_held)
         if len(place) < len(slots.number):
             slots = slots.only(place)
-        numbers, which = np.unique(slots.terms, return_inverse=True)
-        standings = [self._standing(number) for number in numbers.tolist()]
-
-        def numbered(said: Iterable[int]) -> Integers:
-            return np.fromiter(said, dtype=np.int64, count=len(standings))[which]
-
-        def true(said: Iterable[bool]) -> Truths:
-            return np.fromiter(said, dtype=bool, count=len(standings))[which]
-
-        until, cut = slots.until, numbered(held.cut for held in standings)
-        counts = (until > cut + self._question.now) & true(held.released for held in standings)
+        held, until = self._under(slots.terms), slots.until
+        counts = (until > held.cut + self._question.now) & held.released
         if self._question.suppressed:
-            counts &= self._unsuppressed(slots.tags, [standings[one].reasons for one in which.tolist()])
-        found = Judged(
+            counts &= self._unsuppressed(slots)
+        return Judged(
             place=place,
-            until=until - cut,
-            oldest=numbered(held.oldest for held in standings),
-            keep=numbered(held.keep for held in standings),
-            told=true(held.told for held in standings),
-            alone=true(held.may_be_coarser for held in standings) & (slots.state == State.RENEWED),
-            bound=joined([held.bound for held in standings], _BOUND_BYTES)[which],
-        )
-        return found.only(counts)
+            until=until - held.cut,
+            oldest=held.oldest,
+            keep=held.keep,
+            told=held.told,
+            alone=held.may_be_coarser & (slots.state == State.RENEWED),
+            bound=held.bound,
+        ).only(counts)
 
     def tells(self, precision: Precision) -> bool:
         """Whether times as they are kept tell what is asked: what lies within the period, and in which order."""
@@ -145,30 +160,40 @@ class Judge:
             return True
         return not spec.measure.exact and is_told(self._books.history.calendar, precision, spec.instants)
 
+    def _under(self, terms: Integers) -> _Standings:
+        """What holds for each under its ``terms``. Raises :class:`CorruptRecord`."""
+        import numpy as np
+
+        row = np.searchsorted(self._terms, terms)
+        if (self._terms[row] != terms).any():
+            met = sorted({*self._terms.tolist(), *terms.tolist()} - {_NO_TERMS})
+            self._standings = _Standings.of([self._standing(number) for number in met])
+            self._terms = np.array([*met, _NO_TERMS])
+            row = np.searchsorted(self._terms, terms)
+        return _Standings._make(column[row] for column in self._standings)
+
     def _standing(self, terms: int) -> _Standing:
         """What holds under the terms of this number. Raises :class:`CorruptRecord`."""
-        found = self._standings.get(terms)
-        if found is None:
-            spec, held = self._question.spec, self._books.terms.held(terms)
-            found = self._standings[terms] = _Standing(
-                cut=held.cut,
-                oldest=self._books.oldest(terms, self._question.now),
-                keep=held.holds.keep,
-                released=_may_count(spec, held.holds.release),
-                told=self.tells(held.holds.precision),
-                may_be_coarser=held.holds.precision != self._coarsest,
-                bound=held.bound,
-                reasons=held.holds.reasons,
-            )
-        return found
+        spec, held = self._question.spec, self._books.terms.held(terms)
+        return _Standing(
+            cut=held.cut,
+            oldest=self._books.oldest(terms, self._question.now),
+            keep=held.holds.keep,
+            released=_may_count(spec, held.holds.release),
+            told=self.tells(held.holds.precision),
+            may_be_coarser=held.holds.precision != self._coarsest,
+            bound=held.bound,
+        )
 
-    def _unsuppressed(self, tags: Sequence[bytes], reasons: Sequence[frozenset[str]]) -> Truths:
+    def _unsuppressed(self, slots: SlotColumns) -> Truths:
         """Whose account is not suppressed for any of the reasons that its terms heed."""
         import numpy as np
 
-        noted = self._question.suppressed
-        heeded = (tag in noted and not of.isdisjoint(noted[tag]) for tag, of in zip(tags, reasons, strict=True))
-        return ~np.fromiter(heeded, dtype=bool, count=len(tags))
+        noted, none = self._question.suppressed, frozenset[str]()
+        terms = slots.terms.tolist()
+        heeded = {number: self._books.terms.held(number).holds.reasons for number in set(terms)}
+        free = (heeded[of].isdisjoint(noted.get(tag, none)) for tag, of in zip(slots.tags, terms, strict=True))
+        return np.fromiter(free, dtype=bool, count=len(terms))
 
 
 def _may_count(spec: ReleaseSpec, allowed: ReleaseRules | None) -> bool:

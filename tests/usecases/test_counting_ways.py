@@ -20,7 +20,7 @@ from consentprofile.model.policy import ReleaseRules
 from consentprofile.release import columns
 from consentprofile.release.cells import Counted
 from consentprofile.release.spec_file import read_spec
-from consentprofile.usecases import census
+from consentprofile.usecases import census, counting
 from consentprofile.usecases.counting import Counter
 from consentprofile.usecases.session import Session
 from tests.model.policy_variants import PURPOSE, policies
@@ -30,7 +30,7 @@ from tests.usecases.test_policy_laws import BEGIN, DAYS, record, told
 from tests.usecases.test_release import SPEC, populated
 
 AT_ONCE, ONE_BY_ONE = 1, 1 << 40
-"""Of so many blocks with another event it is read at once."""
+"""Of so many blocks with another event it is read at once. One by one, compartments are fetched and judged, too."""
 
 RULES: Final = ReleaseRules(min_accounts=3, round_to=1, cadence_days=7)
 
@@ -64,6 +64,9 @@ def releasable(policy: cp.Policy) -> cp.Policy:
 def counted(session: Session, text: str, fewest: int) -> Counted:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "FEWEST", fewest)
+        if fewest == ONE_BY_ONE:
+            patch.setattr(counting, "FIRST_SLICE", 1)
+            patch.setattr(counting, "LARGEST_SLICE", 1)
         spec = read_spec(text, "spec.toml", session.policy)
         return census.take(session, spec, text, workers=0).standing(session).counted
 
@@ -120,11 +123,11 @@ def test_there_are_two_ways(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> No
     alone: list[int] = []
     count = Counter._count_alone
 
-    def counting(counter: Counter, pseudonym: bytes, blocks: Sequence[bytes], slot: Slot) -> bool:
+    def noting(counter: Counter, pseudonym: bytes, blocks: Sequence[bytes], slot: Slot) -> bool:
         alone.append(slot.number)
         return count(counter, pseudonym, blocks, slot)
 
-    monkeypatch.setattr(Counter, "_count_alone", counting)
+    monkeypatch.setattr(Counter, "_count_alone", noting)
     fast = counted(scene.store._session, SPEC, AT_ONCE)
     assert alone == []
     assert_same(fast, counted(scene.store._session, SPEC, ONE_BY_ONE))
