@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, Self
 from benchmarks.measure import Samples, duration, quantile, timed
 from benchmarks.results import Results
 from consentprofile import Store
-from consentprofile.store.files import Files
 from consentprofile.store.transaction import Transaction
+from consentprofile.store.wal import Wal
 
 PROBES: Final = 200
 """Syncs of a file of its own, to tell how the disk is at the time."""
@@ -37,7 +37,7 @@ class Holds:
 
     def __enter__(self) -> Self:
         acquire, release = self._lock.acquire, self._lock.release
-        leave, move, fsync = Transaction.__exit__, Files._checkpoint, os.fsync
+        leave, move, fsync = Transaction.__exit__, Wal.move, os.fsync
         self._before = leave, move, fsync
 
         def take(*, shared: bool = False) -> None:
@@ -54,10 +54,10 @@ class Holds:
         ) -> None:
             self._waiting += timed(lambda: leave(one, kind, error, at))
 
-        def checkpoint(files: Files, mode: str) -> bool:
+        def checkpoint(wal: Wal, mode: str) -> bool:
             start = time.perf_counter_ns()
             try:
-                return move(files, mode)
+                return move(wal, mode)
             finally:
                 self._waiting += time.perf_counter_ns() - start
 
@@ -66,12 +66,12 @@ class Holds:
 
         vars(self._lock).update(acquire=take, release=give_back)
         Transaction.__exit__ = commit  # type: ignore[assignment, method-assign]
-        Files._checkpoint = checkpoint  # type: ignore[method-assign]
+        Wal.move = checkpoint  # type: ignore[method-assign]
         os.fsync = sync  # type: ignore[assignment]
         return self
 
     def __exit__(self, kind: object, error: object, at: object) -> None:
-        Transaction.__exit__, Files._checkpoint, os.fsync = self._before  # type: ignore[method-assign]
+        Transaction.__exit__, Wal.move, os.fsync = self._before  # type: ignore[method-assign]
         for name in ("acquire", "release"):
             del vars(self._lock)[name]
 

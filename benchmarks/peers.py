@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from benchmarks.workload import Row
-from consentprofile.store.connection import WAL_LIMIT
+from consentprofile.store.wal import WAL_LIMIT
 
 CACHE_KIB: Final = 64 * 1024
 PAGE: Final = 4096

@@ -31,8 +31,8 @@ from benchmarks.ours import Ours
 from benchmarks.results import Curve, Figure, Part, Ratio
 from benchmarks.stage import Stage
 from benchmarks.workload import Source
-from consentprofile.store.files import Files
 from consentprofile.store.transaction import Transaction
+from consentprofile.store.wal import Wal
 
 
 def _part(**more: object) -> Part:
@@ -240,11 +240,11 @@ def test_each_hold_of_the_writer_lock_is_noted_with_the_commits_and_syncs_in_it(
     ours.create(workload.CONSENTED, [workload.account(0)])
     with ours.open("full") as store:
         event = Source(1).row(workload.account(0), 0.0).event()
-        leave, sync, move = Transaction.__exit__, os.fsync, Files._checkpoint
+        leave, sync, move = Transaction.__exit__, os.fsync, Wal.move
         with Holds(store) as holds:
             store.record(event)
             store.withdraw_consent(workload.account(0), [workload.PURPOSE])
-        assert (Transaction.__exit__, os.fsync, Files._checkpoint) == (leave, sync, move)
+        assert (Transaction.__exit__, os.fsync, Wal.move) == (leave, sync, move)
     assert len(holds.noted) >= 2
     assert all(0 < hold.waiting < hold.held and hold.computing > 0 for hold in holds.noted[:2])
 

@@ -13,14 +13,12 @@ from typing import Final
 from consentprofile.errors import CorruptRecord, NewerFormat, OlderFormat, StoreFault, UnsupportedEnvironment
 from consentprofile.store.faults import typed
 from consentprofile.store.names import DATA, KEYS
+from consentprofile.store.wal import WAL_LIMIT
 
 FORMAT: Final = 1
 """The format of both files, frozen (``docs/format.md``). ``user_version`` is one more: an empty database has none."""
 APPLICATION_ID: Final = 0x434F4E53
 """ASCII "CONS", in ``application_id`` of both files."""
-
-WAL_LIMIT: Final = 3 * 1024 * 1024
-"""Bytes of the WAL after which the writer lock is taken once more, for a checkpoint of about 4 ms."""
 
 _COMMON: Final = (("temp_store", 2), ("trusted_schema", 0), ("cell_size_check", 1))
 PRAGMAS: Final = {

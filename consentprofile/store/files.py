@@ -1,42 +1,28 @@
-"""The two database files and the three locks of an open store: connections, transactions, checkpoints."""
+"""The two database files and the three locks of an open store: connections, transactions."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from consentprofile.errors import (
-    CorruptRecord,
-    StoreClosed,
-    StoreFault,
-)
+from consentprofile.errors import CorruptRecord, StoreClosed
 from consentprofile.store import names
-from consentprofile.store.connection import WAL_LIMIT, connect, require_format
+from consentprofile.store.connection import connect, require_format
 from consentprofile.store.faults import typed
 from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER, FileLock
 from consentprofile.store.place import Place, require_files
 from consentprofile.store.process import FORKS, open_stores
 from consentprofile.store.settling import enter, is_unsettled
 from consentprofile.store.transaction import Transaction
+from consentprofile.store.wal import Wal
 
 KEYS: Final = names.KEYS
 DATA: Final = names.DATA
-
-BULK_WAL_LIMIT: Final = 32 * 1024 * 1024
-"""The same while much is written, when 25 ms do not show: until :data:`LULL` seconds after a transaction of
-:data:`BULK` seconds or more."""
-LOOK_EVERY: Final = 8
-SHORT: Final = 0.0002
-"""Transactions of fewer seconds write little: only after so many of them the size of the WAL is asked for, which takes
-2 to 3 microseconds; after a longer one at once."""
-BULK: Final = 0.02
-LULL: Final = 0.5
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 
@@ -80,13 +66,9 @@ class Files:
                 undo.callback(self.data.close)
                 require_format(self.keys, KEYS)
                 require_format(self.data, DATA)
+            self.wal = Wal(self.path, self.data)
             undo.pop_all()
         self._synchronous = "FULL"
-        self._checkpoint_above = WAL_LIMIT
-        self._due = False
-        self._unseen = 0
-        self._much_until = 0.0
-        self._wal = os.fspath(self.path / (DATA + "-wal"))
         self._writing, self._reading = _Writing(self), _Reading(self)
         self._durable = _DataTransaction(self, "FULL")
         self._as_set = self._durable if self.durability == "full" else _DataTransaction(self, "NORMAL")
@@ -113,7 +95,7 @@ class Files:
 
         for connection in (self.keys, self.data):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        for lock in (self._alive, self._writer, self._gate):
+        for lock in (self._alive, self._writer, self._gate, self.wal):
             lock.close()
         self._open()
 
@@ -174,41 +156,6 @@ class Files:
         self.data.execute(f"PRAGMA synchronous = {wanted}")
         self._synchronous = wanted
 
-    def _look_at_wal(self, began: float) -> None:
-        """Find out whether a checkpoint is due after a transaction that began then."""
-        ended = time.monotonic()
-        self._unseen += 1
-        if self._unseen < LOOK_EVERY and ended - began < SHORT:
-            return
-        self._unseen = 0
-        size = os.stat(self._wal).st_size
-        if size > self._checkpoint_above:
-            if ended - began >= BULK:
-                self._much_until = ended + LULL
-            self._due = size > BULK_WAL_LIMIT or ended >= self._much_until
-
-    def _checkpoint_due(self) -> None:
-        """Checkpoint under a writer lock of its own, so that others had their turn; what was committed is so anyway."""
-        with suppress(StoreFault), self.writing():
-            if self._due:
-                self._due = False
-                # The next commit writes a WAL that was moved whole from its beginning, and cuts it to the limit
-                # (journal_size_limit). Where a reader is in the way, it grows by another limit before the next try.
-                whole = self._checkpoint("PASSIVE")
-                self._checkpoint_above = WAL_LIMIT + (0 if whole else os.stat(self._wal).st_size)
-
-    def _checkpoint(self, mode: str) -> bool:
-        """Move the WAL into the database; False where a reader or a full disk is in the way. TRUNCATE empties it, too.
-
-        SQLite tells so in a row, not in an exception: busy, the frames of the WAL, those of them that were moved. The
-        caller holds the writer lock.
-        """
-        try:
-            (busy, frames, moved) = self.data.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.OperationalError:
-            return False  # no room in the database: what was committed stands in the WAL, and stays there for now
-        return not busy and bool(frames == moved)
-
     # ---- the end ---------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -220,11 +167,11 @@ class Files:
             return
         with self.writing(anywhere=True):
             if self._place.is_same:
-                self._checkpoint("TRUNCATE")
+                self.wal.move("TRUNCATE")
             self.data.close()  # SQLite leaves a file alone that is no longer where it was opened
             self.keys.close()
             self._closed = True
-        for lock in (self._gate, self._writer, self._alive):
+        for lock in (self.wal, self._gate, self._writer, self._alive):
             lock.close()
 
 
@@ -263,8 +210,8 @@ class _Writing:
         finally:
             files.mutex.release()
         if error is None:
-            if files._due and not files._writers:
-                files._checkpoint_due()
+            if files.wal.due and not files._writers:
+                files.wal.relieve(files.writing)
         elif isinstance(error, sqlite3.DatabaseError):
             raise typed(error) from None
 
@@ -353,4 +300,4 @@ class _DataTransaction(Transaction):
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         Transaction.__exit__(self, kind, error, trace)
         if error is None:
-            self._files._look_at_wal(self._began)
+            self._files.wal.look(self._began)

@@ -14,6 +14,8 @@ lets go and comes back at once, as work in slices does, stands behind those who 
 of its own, *gate-turn*, which readers share: so a destroyer waits for the slices of those who are inside, and not for a
 moment at which nobody reads.
 
+*checkpoint*, before the writer lock, tells whoever would move the WAL that another process is about to.
+
 Locks are ``flock`` on files that hold nothing. They end with the process, whatever ends it.
 """
 
@@ -35,6 +37,7 @@ WRITER: Final = "writer.lock"
 GATE: Final = "gate.lock"
 TURN: Final = "turn.lock"
 GATE_TURN: Final = "gate-turn.lock"
+CHECKPOINT: Final = "checkpoint.lock"
 
 FIRST_PAUSE: Final = 0.0002
 LONGEST_PAUSE: Final = 0.005

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from consentprofile.store.journal import JOURNAL
-from consentprofile.store.locks import ALIVE, GATE, GATE_TURN, TURN, WRITER
+from consentprofile.store.locks import ALIVE, CHECKPOINT, GATE, GATE_TURN, TURN, WRITER
 
 KEYS: Final = "keys.db"
 """The keyring."""
@@ -31,5 +31,6 @@ FILES: Final = (
     GATE,
     TURN,
     GATE_TURN,
+    CHECKPOINT,
 )
 """Every file that may lie in a store's directory."""

@@ -111,6 +111,7 @@ def test_the_files_are_those_of_the_description(made: Made) -> None:
             "writer.lock",
             "gate.lock",
             "gate-turn.lock",
+            "checkpoint.lock",
         ],
         0o600,
     )

@@ -18,7 +18,6 @@ from consentprofile.errors import (
     StoreNotFound,
     UnsupportedEnvironment,
 )
-from consentprofile.store import files as module
 from consentprofile.store.connection import PRAGMAS, connect, require_format
 from consentprofile.store.files import DATA, KEYS, Files
 
@@ -38,7 +37,7 @@ WANTED = {
         "synchronous": 2,
         "secure_delete": 0,
         "wal_autocheckpoint": 0,
-        "journal_size_limit": 3 * 1024 * 1024,
+        "journal_size_limit": 2 * 1024 * 1024,
         "temp_store": 2,
         "trusted_schema": 0,
         "cell_size_check": 1,
@@ -169,6 +168,14 @@ def test_a_full_store_never_records_less_than_full(folder: Path) -> None:
     files.close()
 
 
+def commit(files: Files, slot: int, size: int) -> None:
+    """Commit a block of ``size`` bytes."""
+    with files.writing(), files.data_transaction(full=True) as data:
+        data.execute(
+            "INSERT INTO block (slot, arrival, generation, sealed) VALUES (?, 0, 0, zeroblob(?))", (slot, size)
+        )
+
+
 def test_the_writer_lock_is_had_at_once_only_where_nobody_has_it_or_waits_for_it(files: Files, folder: Path) -> None:
     other = Files(folder, wait=0.2, durability="full")
 
@@ -223,99 +230,6 @@ def test_closing_leaves_no_wal_and_every_later_call_says_that_it_is_closed(files
     for entering in (files.writing, files.reading):
         with pytest.raises(StoreClosed), entering():
             raise RuntimeError("never reached")
-
-
-def commit(files: Files, slot: int, size: int) -> None:
-    """Commit a block of ``size`` bytes."""
-    with files.writing(), files.data_transaction(full=True) as data:
-        data.execute(
-            "INSERT INTO block (slot, arrival, generation, sealed) VALUES (?, 0, 0, zeroblob(?))", (slot, size)
-        )
-
-
-def wal(files: Files) -> int:
-    return (files.path / "data.db-wal").stat().st_size
-
-
-def test_a_long_wal_is_moved_into_the_database_and_written_again_from_its_beginning(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
-    monkeypatch.setitem(PRAGMAS, DATA, (*PRAGMAS[DATA], ("journal_size_limit", 500_000)))
-    files = Files(folder, wait=0.2, durability="full")
-    commit(files, 1, 100_000)
-    assert 100_000 < wal(files) < 500_000
-    assert (folder / DATA).stat().st_size < 1_000_000
-    commit(files, 2, 1_000_000)
-    assert wal(files) > 1_000_000
-    assert (folder / DATA).stat().st_size > 1_000_000
-    commit(files, 3, 1)
-    assert wal(files) == 500_000
-    for slot in range(4, 40):
-        commit(files, slot, 50_000)
-        assert wal(files) < 1_100_000
-    files.close()
-
-
-def test_a_reader_in_the_way_of_a_checkpoint_loses_nothing_and_the_wal_is_moved_later(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
-    files, other = Files(folder, wait=0.2, durability="full"), connect(folder / DATA)
-    other.execute("BEGIN")
-    assert other.execute("SELECT count(*) FROM block").fetchone() == (0,)
-    for slot in range(20):
-        commit(files, slot, 100_000)
-    assert other.execute("SELECT count(*) FROM block").fetchone() == (0,)
-    assert wal(files) > 2_000_000
-    assert (folder / DATA).stat().st_size < 1_000_000
-    other.execute("COMMIT")
-    other.close()
-    for slot in range(20, 30):
-        commit(files, slot, 100_000)
-    assert (folder / DATA).stat().st_size > 2_000_000
-    files.close()
-    assert not (folder / "data.db-wal").exists()
-
-
-def test_while_much_is_written_the_wal_may_grow_longer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK_WAL_LIMIT", 2_500_000)
-    monkeypatch.setattr(module, "BULK", 0.0)  # every transaction is one of those
-    files = Files(folder, wait=0.2, durability="full")
-    commit(files, 1, 1_000_000)
-    commit(files, 2, 1_000_000)
-    assert (folder / DATA).stat().st_size < 1_000_000
-    commit(files, 3, 1_000_000)
-    assert (folder / DATA).stat().st_size > 3_000_000
-    files.close()
-
-
-def test_the_checkpoint_after_a_commit_waits_for_nobody_and_is_made_up_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was committed is never answered with an error of the checkpoint that follows it."""
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
-    files, other = Files(folder, wait=0.0, durability="full"), Files(folder, wait=0.2, durability="full")
-    release = files._writer.release
-
-    def barge() -> None:
-        release()
-        if not other._writers:
-            monkeypatch.setattr(files._writer, "release", release)
-            other._writer.acquire()
-
-    monkeypatch.setattr(files._writer, "release", barge)
-    commit(files, 1, 1_000_000)
-    assert (folder / DATA).stat().st_size < 1_000_000
-    other._writer.release()
-    commit(files, 2, 1)
-    assert (folder / DATA).stat().st_size > 1_000_000
-    other.close()
-    files.close()
 
 
 def test_a_fork_opens_its_own_connections_and_leaves_those_of_the_parent_alone(files: Files) -> None:

@@ -34,9 +34,8 @@ def test_a_store_is_private_whatever_the_mask_is(tmp_path: Path) -> None:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").iterdir()}
-    assert modes == dict.fromkeys(
-        ["keys.db", "data.db", "alive.lock", "writer.lock", "gate.lock", "turn.lock", "gate-turn.lock"], 0o600
-    )
+    locks = ("alive.lock", "writer.lock", "gate.lock", "turn.lock", "gate-turn.lock", "checkpoint.lock")
+    assert modes == dict.fromkeys(["keys.db", "data.db", *locks], 0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 

@@ -133,7 +133,7 @@ def test_others_write_and_checkpoint_while_the_data_is_copied(
         seen = source.execute("SELECT count(*) FROM leaf").fetchone()[0]
         scene.store.record(event(id="meanwhile"))
         with scene.store._session.ground.files.writing():
-            scene.store._session.ground.files._checkpoint("PASSIVE")
+            scene.store._session.ground.files.wal.move("PASSIVE")
         assert source.execute("SELECT count(*) FROM leaf").fetchone()[0] == seen
         source.execute("COMMIT")
         copy_rows(source, target)
