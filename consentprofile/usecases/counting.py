@@ -8,9 +8,8 @@ published, whoever has gone meanwhile is taken out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from contextlib import AbstractContextManager
-from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentprofile.crypto.byte_rows import Rows
@@ -72,11 +71,12 @@ class _Part(NamedTuple):
     slots: SlotColumns
     judged: Judged
     pseudonyms: Rows
-    counts: list[int]
+    counts: Integers
     """How many of the blocks are of each."""
     text: bytes
     """The blocks, end to end."""
-    lengths: list[int]
+    lengths: Integers
+    """How many bytes of it are of each block."""
 
 
 class Counter:
@@ -142,8 +142,8 @@ class Counter:
         if opened < len(sealed):
             gone_through = int(judged.place[opened])
             slots, judged = slots.only(slice(opened)), judged.first(opened)
-        counts, text = list(map(len, sealed[:opened])), b"".join(blocks)
-        self._parts.append(_Part(slots, judged, pseudonyms, counts, text, list(map(len, blocks))))
+        text = b"".join(blocks)
+        self._parts.append(_Part(slots, judged, pseudonyms, _lengths(sealed[:opened]), text, _lengths(blocks)))
         self._accounts += opened
         self._bytes += len(text)
         return gone_through
@@ -159,9 +159,9 @@ class Counter:
         slots, judged = SlotColumns.together(every_slots), Judged.together(every_judged)
         opened = Opened(
             np.concatenate(pseudonyms),
-            np.array(list(chain.from_iterable(counts)), dtype=np.int64),
+            np.concatenate(counts),
             b"".join(texts),
-            np.array(list(chain.from_iterable(lengths)), dtype=np.int64),
+            np.concatenate(lengths),
             judged.oldest,
             judged.keep,
             judged.alone,
@@ -189,6 +189,12 @@ class Counter:
 
     def _note(self, slots: SlotColumns, judged: Judged, places: Integers) -> None:
         self._noted.append((slots.number[places], slots.generation[places], judged.until[places]))
+
+
+def _lengths(each: Sequence[Sized]) -> Integers:
+    import numpy as np
+
+    return np.fromiter(map(len, each), dtype=np.int64, count=len(each))
 
 
 def _keep_memory() -> None:
