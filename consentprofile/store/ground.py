@@ -50,8 +50,6 @@ class Ground:
     """The identity of ``data.db`` and the accepted policies."""
     releases: Releases
     """The releases."""
-    blocks: Blocks
-    """The blocks, with what compaction does."""
 
     def __init__(self, path: Path, *, wait: float, durability: Durability) -> None:
         self.epoch = 0
@@ -72,7 +70,6 @@ class Ground:
         data = files.data
         self.log, self.heads, self.nodes = Log(data), Heads(data), Nodes(data)
         self.data_file, self.releases = DataFile(data), Releases(data)
-        self.blocks = Blocks(data)
         self._few = {table: RowTable(data, table) for table in TABLES if table != BLOCK}
 
     def require_agreement(self) -> None:
@@ -88,6 +85,11 @@ class Ground:
     def rows(self, table: str) -> Rows:
         """One of the kinds of sealed rows."""
         return self.blocks if table == BLOCK else self._few[table]
+
+    @property
+    def blocks(self) -> Blocks:
+        """The blocks, with what compaction does, arranged as is the shape of every open store at this moment."""
+        return Blocks(self.files.data)
 
     @property
     def resumption(self) -> Resumption:
