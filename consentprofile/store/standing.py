@@ -1,7 +1,8 @@
 """How the keyring stands, and an account in it: what is asked before anything is recorded, read or changed.
 
 Whatever changes the keyring counts its change in the same transaction. So what the keyring says of no account is true
-for as long as it counts the same, and is asked for once.
+for as long as it counts the same, and is not asked for again with every event. Whoever enters the gate, or takes the
+writer lock for anything else, asks for all of it: so a keyring that somebody has altered by hand is soon noticed.
 """
 
 from __future__ import annotations
@@ -55,11 +56,14 @@ class Standings:
         self._known = Outlook(pending=True, suppressions=True, changes=-1, epoch=0, policy=0)
 
     def outlook(self) -> Outlook:
-        """How the keyring stands. Cost: one statement of one row, where that is known, else one more."""
-        row = self._kept.execute("SELECT changes FROM keyring").fetchone()
+        """How the keyring stands, in one statement."""
+        row = self._kept.execute(_OUTLOOK).fetchone()
         if row is None:
             raise CorruptRecord(_LOST)
-        return self._known if row[0] == self._known.changes else self._ask()
+        outlook = Outlook(bool(row[0]), bool(row[1]), *row[2:])
+        if not self._db.in_transaction:  # one that is undone would give its count to another
+            self._known = outlook
+        return outlook
 
     def of(self, tag: bytes) -> Standing:
         """How an account stands, mostly in one statement: it sees one state, and takes the file's lock once."""
@@ -68,16 +72,7 @@ class Standings:
             if not rows:
                 raise CorruptRecord(_LOST)
             changes, first, _, _ = rows[0]
-            known = self._known if changes == self._known.changes else self._ask()
+            known = self._known if changes == self._known.changes else self.outlook()
             if known.changes == changes:  # else it has changed between two statements
                 slots = [] if first is None else [own_slot(tag, row[1], row[2], row[3]) for row in rows]
                 return Standing(known, slots)
-
-    def _ask(self) -> Outlook:
-        row = self._kept.execute(_OUTLOOK).fetchone()
-        if row is None:
-            raise CorruptRecord(_LOST)
-        outlook = Outlook(bool(row[0]), bool(row[1]), *row[2:])
-        if not self._db.in_transaction:  # one that is undone would give its count to another
-            self._known = outlook
-        return outlook

@@ -99,16 +99,23 @@ def test_a_change_between_two_statements_is_noticed(
     elsewhere: Files, standings: Standings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An account is never answered with slots of one moment and the outlook of another."""
-    ask, taken = standings._ask, list[Slot]()
+    ask, taken = standings.outlook, list[Slot]()
 
     def late() -> Outlook:
         if not taken:
             taken.append(occupy(elsewhere, TAG, 1))
         return ask()
 
-    monkeypatch.setattr(standings, "_ask", late)
+    monkeypatch.setattr(standings, "outlook", late)
     assert standings.of(TAG) == (NEW._replace(changes=1), taken)
     assert len(taken) == 1
+
+
+def test_what_nobody_has_counted_is_noticed_with_the_next_full_question(files: Files, standings: Standings) -> None:
+    """Somebody has altered the keyring by hand."""
+    assert standings.of(TAG).outlook == NEW
+    files.keys.execute("UPDATE keyring SET epoch = 2")
+    assert standings.outlook() == standings.of(TAG).outlook == NEW._replace(epoch=2)
 
 
 def test_a_directory_that_leads_astray_is_damage(files: Files, standings: Standings) -> None:
