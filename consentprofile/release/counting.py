@@ -7,6 +7,7 @@ and with the memberships, not with the events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from consentprofile.model.policy import Policy
 from consentprofile.release import columns
 from consentprofile.release.cells import PSEUDONYM_BYTES, Portion
 from consentprofile.release.layout import Layout
-from consentprofile.release.measures.measure import Bins, Events
+from consentprofile.release.measures.measure import Bins, Events, Key
 from consentprofile.release.spec import ReleaseSpec
 
 if TYPE_CHECKING:
@@ -188,8 +189,7 @@ class _Choice:
         self._bound = spec.bound
         self._keys: Numbers | None = None
         if spec.bound < len(spec.keys):
-            digests = b"".join(canonical.digest(canonical.pack(key))[:8] for key in spec.keys)
-            self._keys = np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+            self._keys = np.frombuffer(_digests(spec.keys), dtype=">u8").astype(np.uint64)
 
     def of(self, bins: Bins, pseudonyms: NDArray[np.bytes_]) -> Bins:
         """Those of ``bins`` that count; the account of each is a place in ``pseudonyms``."""
@@ -209,6 +209,12 @@ class _Choice:
         kept[over[order[rank >= self._bound]]] = False
         amounts = None if bins.amounts is None else tuple(added[kept] for added in bins.amounts)
         return Bins(bins.account[kept], bins.cell[kept], amounts)
+
+
+@lru_cache(maxsize=1)
+def _digests(keys: tuple[Key, ...]) -> bytes:
+    """Eight bytes for each key: the same wherever it is a key. Kept, for a census counts in many pieces."""
+    return b"".join(canonical.digest(canonical.pack(key))[:8] for key in keys)
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
