@@ -34,7 +34,7 @@ PAGE: Final = 256
 NEIGHBOURS: Final = 8
 """Compartments whose blocks are fetched at once."""
 
-TOGETHER: Final = 32
+TOGETHER: Final = 20
 """Compartments that get their new keys in one change of the keyring."""
 
 ROWS_TOGETHER: Final = 600
