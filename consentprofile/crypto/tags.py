@@ -117,7 +117,7 @@ class IndexKey(_Keyed):
 
 
 class CompartmentSecret(_Keyed):
-    """Makes the ids, tokens and pseudonyms of one compartment. It survives re-keying and dies with the compartment."""
+    """Makes the ids and tokens of one compartment. It survives re-keying and dies with the compartment."""
 
     __slots__ = ()
 
@@ -129,13 +129,12 @@ class CompartmentSecret(_Keyed):
         """The digest that stands for a token, 16 bytes; the same value in another field gives another one."""
         return hmac_sha256(self._key, _token_use(field) + value.encode())[:SHORT_BYTES]
 
-    def member(self) -> bytes:
-        """The pseudonym under which releases count this compartment, 16 bytes."""
-        return hmac_sha256(self._key, _MEMBER)[:SHORT_BYTES]
-
 
 def members(secrets: Rows) -> Rows:
-    """The pseudonyms of many compartments by their secrets, a row of 32 bytes for each: rows of 16 bytes."""
+    """The pseudonyms under which releases count compartments, by their secrets, a row of 32 bytes for each.
+
+    Rows of 16 bytes.
+    """
     return hmac_sha256_each(secrets, _MEMBER)[:, :SHORT_BYTES]
 
 

@@ -60,8 +60,12 @@ def test_that_of_many_records_is_that_of_each(fields: Fields, records: list[tupl
     binding = RecordBinding(store, record, purpose)
     slots, generations = (np.array([one[place] for one in records], dtype=np.uint64) for place in (0, 1))
     bound = joined([one for _, _, one in records], 9)
-    assert binding.associate_each(slots, generations, bound) == [binding.associate(*one) for one in records]
-    assert binding.associate_each(slots, generations) == [binding.associate(*one[:2]) for one in records]
+    assert binding.associate_each(slots, generations, bound) == [
+        associate((store, record, slot, generation, purpose, last)) for slot, generation, last in records
+    ]
+    assert binding.associate_each(slots, generations) == [
+        associate((store, record, slot, generation, purpose, b"")) for slot, generation, _ in records
+    ]
 
 
 def test_one_binding_answers_alike_whatever_it_was_asked_before() -> None:

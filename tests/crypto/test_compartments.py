@@ -5,18 +5,19 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from consentprofile.crypto.aead import SealingKey, SuccessorKey
-from consentprofile.crypto.binding import RecordBinding, RecordType
+from consentprofile.crypto.binding import Binding, RecordType
 from consentprofile.crypto.byte_rows import Rows, cut, joined
 from consentprofile.crypto.compartments import CompartmentOpener, OpenedCompartments
 from consentprofile.crypto.slot_columns import SlotColumns
 from consentprofile.crypto.slots import HEADER, RECORD_BYTES, SlotHeader, SlotKind
-from consentprofile.crypto.tags import CompartmentSecret
+from consentprofile.crypto.tags import hmac_sha256
 from consentprofile.errors import CorruptRecord
 
 STORE, PURPOSE, WRAPPING = b"s" * 16, "planning", b"w" * 32
@@ -39,15 +40,14 @@ def opener(request: pytest.FixtureRequest) -> CompartmentOpener:
 
 @pytest.fixture
 def made() -> Made:
-    wrapping = RecordBinding(STORE, RecordType.COMPARTMENT_KEY, PURPOSE)
-    holding = RecordBinding(STORE, RecordType.BLOCK, PURPOSE)
+    associate = partial(Binding(STORE).associate, purpose=PURPOSE)
     terms = [bytes((number,)) * 32 for number in range(3)]
     slots, blocks = [], []
     for number, count in enumerate(COUNTS):
         header = SlotHeader(SlotKind.COMPARTMENT, 2, 7 + number, 1, number).encode()
-        bound = wrapping.associate(100 + number, 7 + number, header + terms[number])
+        bound = associate(RecordType.COMPARTMENT_KEY, 100 + number, 7 + number, bound=header + terms[number])
         slots.append((100 + number, header + SealingKey(WRAPPING).seal(key(number) + secret(number), bound)))
-        within = holding.associate(100 + number, 7 + number)
+        within = associate(RecordType.BLOCK, 100 + number, 7 + number)
         blocks.append([SealingKey(key(number)).seal(plain(number, place), within) for place in range(count)])
     return Made(slots, joined(terms, 32), blocks)
 
@@ -74,7 +74,7 @@ def opened(opener: CompartmentOpener, made: Made, more: Callable[[], bool] = alw
 
 def test_each_has_its_pseudonym_and_its_blocks(opener: CompartmentOpener, made: Made) -> None:
     found = opened(opener, made)
-    pseudonyms = [CompartmentSecret(secret(number)).member() for number in range(3)]
+    pseudonyms = [hmac_sha256(secret(number), b"\x05")[:16] for number in range(3)]
     assert cut(found.pseudonyms) == pseudonyms
     assert found.blocks == [plain(number, place) for number, count in enumerate(COUNTS) for place in range(count)]
     assert cut(opener.pseudonyms(SlotColumns.of(made.slots), made.terms)) == pseudonyms

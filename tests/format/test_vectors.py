@@ -12,12 +12,13 @@ import pytest
 from consentprofile import canonical
 from consentprofile.crypto import keys, slots
 from consentprofile.crypto.binding import Binding, RecordType
+from consentprofile.crypto.byte_rows import cut, joined
 from consentprofile.crypto.keys import EpochKeys
 from consentprofile.crypto.providers import EnvKey
 from consentprofile.crypto.randomness import injected
 from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import SlotHeader, SlotKind
-from consentprofile.crypto.tags import CompartmentSecret, IndexKey
+from consentprofile.crypto.tags import CompartmentSecret, IndexKey, members
 from consentprofile.model import block
 from consentprofile.release import ledger_before
 from consentprofile.release.kept import Settled
@@ -143,7 +144,7 @@ def test_digests() -> None:
     assert index.policy(1, GIVEN["policy"]) == ANSWERS["policy_seal"]
     assert secret.event("e-1") == ANSWERS["event_id"]
     assert secret.token("device", "d-1") == ANSWERS["token"]
-    assert secret.member() == ANSWERS["member"]
+    assert cut(members(joined([GIVEN["compartment_key_and_secret"][32:]], 32))) == [ANSWERS["member"]]
 
 
 def test_a_signed_head() -> None:
