@@ -35,7 +35,8 @@ class Wal:
     """The WAL that one connection writes to, beside others.
 
     Of all processes one at a time moves it, or waits to: the others leave it that, and do not wait for what it will
-    have done. Nothing rests on this lock; what keeps the files whole is the writer lock.
+    have done, unless the WAL has become so long that the one must have been stopped. Nothing rests on this lock; what
+    keeps the files whole is the writer lock.
     """
 
     def __init__(self, directory: Path, data: sqlite3.Connection) -> None:
@@ -63,7 +64,8 @@ class Wal:
 
     def relieve(self, writing: Callable[[], AbstractContextManager[None]]) -> None:
         """Move it under a writer lock of its own, so that others had their turn; what was committed is so anyway."""
-        if not self._lock.acquire_at_once():
+        held = self._lock.acquire_at_once()
+        if not held and os.stat(self._file).st_size <= BULK_WAL_LIMIT:
             self.due = False
             return
         try:
@@ -74,7 +76,8 @@ class Wal:
                     whole = self.move("PASSIVE")
                     self._move_above = WAL_LIMIT + (0 if whole else os.stat(self._file).st_size)
         finally:
-            self._lock.release()
+            if held:
+                self._lock.release()
 
     def move(self, mode: str) -> bool:
         """Move it into the database; False where a reader or a full disk is in the way. TRUNCATE empties it, too.

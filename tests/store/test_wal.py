@@ -13,6 +13,13 @@ from consentprofile.store.locks import CHECKPOINT, FileLock
 from tests.store.test_files import commit
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A WAL that is long soon, and no transaction that writes much."""
+    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
+    monkeypatch.setattr(module, "BULK", 60.0)
+
+
 def wal(files: Files) -> int:
     return (files.path / "data.db-wal").stat().st_size
 
@@ -20,8 +27,6 @@ def wal(files: Files) -> int:
 def test_a_long_wal_is_moved_into_the_database_and_written_again_from_its_beginning(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
     monkeypatch.setitem(PRAGMAS, DATA, (*PRAGMAS[DATA], ("journal_size_limit", 500_000)))
     files = Files(folder, wait=0.2, durability="full")
     commit(files, 1, 100_000)
@@ -38,11 +43,7 @@ def test_a_long_wal_is_moved_into_the_database_and_written_again_from_its_beginn
     files.close()
 
 
-def test_a_reader_in_the_way_of_a_checkpoint_loses_nothing_and_the_wal_is_moved_later(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
+def test_a_reader_in_the_way_of_a_checkpoint_loses_nothing_and_the_wal_is_moved_later(folder: Path) -> None:
     files, other = Files(folder, wait=0.2, durability="full"), connect(folder / DATA)
     other.execute("BEGIN")
     assert other.execute("SELECT count(*) FROM block").fetchone() == (0,)
@@ -61,7 +62,6 @@ def test_a_reader_in_the_way_of_a_checkpoint_loses_nothing_and_the_wal_is_moved_
 
 
 def test_while_much_is_written_the_wal_may_grow_longer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
     monkeypatch.setattr(module, "BULK_WAL_LIMIT", 2_500_000)
     monkeypatch.setattr(module, "BULK", 0.0)  # every transaction is one of those
     files = Files(folder, wait=0.2, durability="full")
@@ -77,8 +77,6 @@ def test_the_checkpoint_after_a_commit_waits_for_nobody_and_is_made_up_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was committed is never answered with an error of the checkpoint that follows it."""
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
     files, other = Files(folder, wait=0.0, durability="full"), Files(folder, wait=0.2, durability="full")
     release = files._writer.release
 
@@ -100,8 +98,6 @@ def test_the_checkpoint_after_a_commit_waits_for_nobody_and_is_made_up_for(
 
 def test_nobody_waits_to_do_what_another_process_is_about_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the other has died instead, it is done after the next commit."""
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
     files, taken = Files(folder, wait=30.0, durability="full"), 0
     acquire = files._writer.acquire
 
@@ -123,10 +119,24 @@ def test_nobody_waits_to_do_what_another_process_is_about_to(folder: Path, monke
     files.close()
 
 
-def test_what_is_moved_while_another_writes_is_lost_to_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_was_stopped_on_its_way_does_not_let_the_wal_grow_for_ever(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have moved it, and has the lock that says so."""
+    monkeypatch.setattr(module, "BULK_WAL_LIMIT", 2_000_000)
+    files, stopped = Files(folder, wait=30.0, durability="full"), FileLock(folder / CHECKPOINT, wait=0.0)
+    with stopped.held():
+        for slot in range(10):
+            commit(files, slot, 600_000)
+            assert wal(files) < 3_000_000
+        assert (folder / DATA).stat().st_size > 2_000_000
+        assert not FileLock(folder / CHECKPOINT, wait=0.0).acquire_at_once()
+    stopped.close()
+    files.close()
+
+
+def test_what_is_moved_while_another_writes_is_lost_to_nobody(folder: Path) -> None:
     """Two open stores take turns; each moves what both have written."""
-    monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
-    monkeypatch.setattr(module, "BULK", 60.0)
     both = [Files(folder, wait=5.0, durability="full") for _ in range(2)]
     for slot in range(40):
         commit(both[slot % 2], slot, 100_000)
