@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -78,6 +78,10 @@ def decode(plaintext: bytes) -> Block:
         ) from None
 
 
+MOST_ARRANGED: Final = 1024
+"""Combinations of fields whose arrangement is kept: an app that leaves out fields at will may have any number."""
+
+
 class _Column(NamedTuple):
     """One field of events that carry the same fields: where its value stands, its name, the pairs of its vocabulary."""
 
@@ -132,7 +136,9 @@ class Codebook:
         numbers = values[::2]
         columns = self._columns.get(numbers)
         if columns is None:
-            columns = self._columns[numbers] = self._arrange(numbers)  # type: ignore[arg-type]  # others raise TypeError
+            columns = self._arrange(numbers)  # type: ignore[arg-type]  # others raise TypeError
+            if len(self._columns) < MOST_ARRANGED:
+                self._columns[numbers] = columns
         pairs: list[tuple[str, Value]] = []
         for place, name, words, is_token in columns:
             value = values[place]
