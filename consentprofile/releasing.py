@@ -43,10 +43,9 @@ class Releasing(Consenting):
         """
         path = Path(spec)
         text = read_declared(path, "release specification")
-        released = releases.release(
+        return releases.release(
             self._session, text, path.name, Path(out), also=also, actor=actor, workers=workers, progress=progress
         )
-        return self._signed(released)
 
     def plan_release(
         self,

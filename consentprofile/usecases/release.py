@@ -87,8 +87,7 @@ def release(
         approved.require()
         census = take(session, spec, text, workers=workers, progress=progress)
         found = _publish(session, spec, census, asker, approved, charges)
-    if spec.noise is not None:
-        heads.checkpoint_if_grown(session)  # over what was drawn, before it is out
+    heads.checkpoint_if_grown(session)  # over the answer before it is out: no data.db from before it is the newest then
     number, files, repeated = found
     beside = derive(files, derived)
     write_folder(files, out, beside)

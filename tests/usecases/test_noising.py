@@ -300,7 +300,7 @@ def test_a_data_file_from_between_charge_and_answer_does_not_give_a_second_draw(
 
     with monkeypatch.context() as patch:
         patch.setattr(noising, "_keep", copies)
-        patch.setattr(cp.Store, "_signed", dies)
+        patch.setattr("consentprofile.usecases.release.Release", dies)  # its files are written
         assert shop.elsewhere(lambda store: store.release(spec, shop.folder / "out")) == KILLED
     assert (shop.folder / "out" / "data.csv").is_file()
     with monkeypatch.context() as patch:

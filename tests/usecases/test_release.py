@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import consentprofile as cp
+from consentprofile.release.writers import write_folder
 from tests.usecases.scene import Scene, event
 
 SPEC = """\
@@ -67,6 +69,24 @@ def test_one_question_has_one_answer_whatever_has_changed_since(scene: Scene, sp
     scene.reopen()
     again = scene.store.release(spec, scene.folder / "again")
     assert (again.number, again.repeated, again.files) == (1, True, first.files)
+
+
+def test_an_answer_is_signed_for_before_its_files_are_out(
+    scene: Scene, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a ``data.db`` from before it, under which another figure could be asked for, is known for an older one."""
+    ground, seen = scene.store._session.ground, list[tuple[str, int, int]]()
+
+    def watched(files: Mapping[str, bytes], out: Path, beside: Mapping[str, bytes]) -> None:
+        ((size, _),) = ground.keyring.anchors()
+        seen.append((list(scene.store.audit.log())[-1].operation, size, ground.log.size()))
+        write_folder(files, out, beside)
+
+    monkeypatch.setattr("consentprofile.usecases.release.write_folder", watched)
+    scene.store.release(spec, scene.folder / "first")
+    scene.store.release(spec, scene.folder / "again")
+    assert [operation for operation, _, _ in seen] == ["released", "release-read"]
+    assert [size for _, size, _ in seen] == [size for _, _, size in seen]
 
 
 @pytest.mark.parametrize("end", ["withdrawn", "erased", "suppressed", "invalidated"])
