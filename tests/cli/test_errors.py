@@ -26,6 +26,12 @@ WRONG: list[tuple[str, tuple[str, ...], int, str]] = [
     ("an argument too many", ("profile", "x", ACCOUNT, *READ), 2, "more arguments than this command takes"),
     ("no value", ("profile", ACCOUNT, "--purpose"), 2, "--purpose is not given as it must be"),
     ("not a choice", ("import", "events.csv", "--mapping", "mapping.toml", "--format", ACCOUNT), 2, "csv, ndjson"),
+    (
+        "too many workers",
+        ("release", "spec.toml", "--out", "out", "--workers", "65"),
+        2,
+        "--workers takes a whole number, 0 to 64",
+    ),
     ("not a number", ("audit", "log", "--from", ACCOUNT), 2, "--from takes a whole number"),
     ("not a time", ("audit", "log", "--since", ACCOUNT), 2, "--since takes a day or a time"),
     ("not a file", ("import", ACCOUNT, "--mapping", "mapping.toml"), 2, "FILE cannot be read: No such file"),
