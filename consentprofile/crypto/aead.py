@@ -10,7 +10,7 @@ would repeat it. What is *not* hidden: the length of the plaintext, and which ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -67,6 +67,24 @@ class SealingKey:
 
     def __deepcopy__(self, memo: object) -> NoReturn:
         raise TypeError("keys are not copied")
+
+
+def nonces(together: int) -> Iterator[bytes]:
+    """Random nonces, for as long as they are asked for; so many are drawn together.
+
+    To ask the operating system for one takes 0.4 microseconds, for a hundred about 1.5. Whoever takes them lets go of
+    the rest when it is done: none is kept for later, and none crosses a fork.
+    """
+    while True:
+        drawn = random_bytes(NONCE_BYTES * together)
+        for start in range(0, len(drawn), NONCE_BYTES):
+            yield drawn[start : start + NONCE_BYTES]
+
+
+def seal_once(key: bytes, plaintext: bytes, associated: bytes, nonces: Iterator[bytes]) -> bytes:
+    """As :meth:`SealingKey.seal`, for a key that seals this and no more, with the next of :func:`nonces`."""
+    nonce = next(nonces)
+    return nonce + AESGCMSIV(key).encrypt(nonce, plaintext, associated)
 
 
 def open_under_each(

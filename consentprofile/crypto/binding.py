@@ -74,6 +74,10 @@ class RecordBinding:
             )
         )
 
+    def associate(self, slot: int, generation: int, bound: bytes = b"") -> bytes:
+        """The associated data of one record."""
+        return self.prefix + _NUMBERS.pack(8, slot, 8, generation, len(bound)) + bound
+
     def associate_each(
         self, slots: NDArray[np.integer], generations: NDArray[np.integer], bound: Rows | None = None
     ) -> list[bytes]:

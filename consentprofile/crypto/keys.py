@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, NoReturn
 from consentprofile.crypto import slots
 from consentprofile.crypto.aead import KEY_BYTES, SealingKey, SuccessorKey
 from consentprofile.crypto.binding import Binding, RecordType
+from consentprofile.crypto.block_sealing import BlockSealer
 from consentprofile.crypto.randomness import random_bytes
 from consentprofile.crypto.signing import SigningKey
 from consentprofile.crypto.slots import Slot, SlotHeader, SlotKind
@@ -114,6 +115,7 @@ class EpochKeys:
 
     def __init__(self, store: bytes, epoch: int, keys: Mapping[str, bytes]) -> None:
         self.binding = Binding(store)
+        self._store = store
         self._hold(epoch, keys)
 
     def _hold(self, epoch: int, keys: Mapping[str, bytes]) -> None:
@@ -128,6 +130,7 @@ class EpochKeys:
         self.officer = self._sealing(OFFICER) if OFFICER in keys else None
         self._handed = {name.removeprefix(PURPOSE): key for name, key in keys.items() if name.startswith(PURPOSE)}
         self._purposes = {name: self._sealing(PURPOSE + name) for name in self._handed}
+        self._sealers = {name: BlockSealer(self._store, key, name) for name, key in self._purposes.items()}
         self.purposes = tuple(sorted(self._purposes))
         """The purposes whose keys are here, in the order of their names."""
 
@@ -147,6 +150,11 @@ class EpochKeys:
         if key is None:
             raise BeyondCapability(f"this capability does not open the purpose {purpose!r}")
         return key
+
+    def sealer(self, purpose: str) -> BlockSealer:
+        """What seals blocks of a purpose. Raises :class:`BeyondCapability` where its key is not here."""
+        self.require_purpose(purpose)
+        return self._sealers[purpose]
 
     def require_officer(self) -> SealingKey:
         """The officer key. Raises :class:`BeyondCapability` where it is not here."""

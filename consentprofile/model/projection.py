@@ -54,6 +54,8 @@ class _KindPlan(NamedTuple):
 class _PurposePlan(NamedTuple):
     kept: list[frozenset[int] | None]
     """By kind number: the field numbers kept, or None where the kind is not collected."""
+    whole: frozenset[int]
+    """The kinds of which every field is kept."""
     sensitive: frozenset[tuple[int, int]]
 
 
@@ -93,10 +95,13 @@ class Projector:
             named = set()
             for entry in purpose.sensitive:
                 named.add((numbers[entry.field], int(encoders[numbers[entry.field]](entry.value))))
-            self._purposes[purpose.name] = _PurposePlan(
-                [None if fields is None else frozenset(numbers[name] for name in fields) for fields in collected],
-                frozenset(named),
+            kept = [None if fields is None else frozenset(numbers[name] for name in fields) for fields in collected]
+            whole = frozenset(
+                number
+                for number, fields in enumerate(kept)
+                if fields is not None and fields.issuperset(numbers[name] for name in policy.kind_list[number].fields)
             )
+            self._purposes[purpose.name] = _PurposePlan(kept, whole, frozenset(named))
 
     def check(self, event: Event, now: int) -> Checked:
         """Validate an event against the policy at ``now`` (seconds since 1970, UTC). Raises :class:`InvalidEvent`.
@@ -144,6 +149,8 @@ class Projector:
         kept = plan.kept[checked.kind]
         if kept is None or (checked.sensitive and not checked.sensitive <= plan.sensitive):
             return None
+        if checked.kind in plan.whole:
+            return checked.values
         return [pair for pair in checked.values if pair[0] in kept]
 
     def narrowed(self, holds: Declaration) -> Narrowed:

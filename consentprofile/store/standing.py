@@ -10,10 +10,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Final, NamedTuple
 
-from consentprofile.crypto.slots import Slot
+from consentprofile.crypto.block_sealing import CompartmentSlot
 from consentprofile.errors import CorruptRecord
 from consentprofile.store.connection import kept_cursor
-from consentprofile.store.keyring import FIRST_PURPOSE_PLACE, own_slot
+from consentprofile.store.keyring import FIRST_PURPOSE_PLACE, own_compartment
 
 _OUTLOOK: Final = (
     "SELECT EXISTS (SELECT 1 FROM pending), EXISTS (SELECT 1 FROM suppression), changes, epoch, "
@@ -44,7 +44,7 @@ class Standing(NamedTuple):
     """How one account stands: the slots of its compartments, and the outlook at the same moment."""
 
     outlook: Outlook
-    compartments: list[Slot]
+    compartments: list[CompartmentSlot]
 
 
 class Standings:
@@ -74,5 +74,5 @@ class Standings:
             changes, first, _, _ = rows[0]
             known = self._known if changes == self._known.changes else self.outlook()
             if known.changes == changes:  # else it has changed between two statements
-                slots = [] if first is None else [own_slot(tag, row[1], row[2], row[3]) for row in rows]
+                slots = [] if first is None else [own_compartment(tag, *row[1:]) for row in rows]
                 return Standing(known, slots)

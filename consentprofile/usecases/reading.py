@@ -104,7 +104,7 @@ class Reader:
         """The slot of the compartment that is read, or None where nothing may be read."""
         session, purpose = self._session, self._purpose.name
         number = session.purpose_numbers[purpose]
-        slot = next((slot for slot in standing.compartments if slot.header.purpose == number), None)
+        slot = next((one.slot for one in standing.compartments if one.purpose == number), None)
         if slot is None or session.state(slot, now) not in IN_FORCE:
             return None
         holds = session.held(slot.header.terms).holds

@@ -10,14 +10,13 @@ it may all be done in another process (:mod:`consentprofile.usecases.sealing_cre
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from consentprofile.crypto.binding import RecordType
-from consentprofile.crypto.keys import SlotKey
+from consentprofile.crypto.aead import nonces
+from consentprofile.crypto.block_sealing import BlockKey, BlockSealer, CompartmentSlot
 from consentprofile.crypto.randomness import random_bytes
-from consentprofile.crypto.slots import Slot
 from consentprofile.crypto.tags import SHORT_BYTES, CompartmentSecret
 from consentprofile.errors import InputError, InvalidEvent
 from consentprofile.model import block
@@ -77,10 +76,10 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True):
     until: int
 
 
-class Wrapped(NamedTuple):
+class InForce(NamedTuple):
     """A compartment in force: its slot, what its terms hold, and whether its purpose is switched off."""
 
-    slot: Slot
+    slot: CompartmentSlot
     terms: HeldTerms
     suppressed: bool
 
@@ -88,90 +87,88 @@ class Wrapped(NamedTuple):
 class Offer(NamedTuple):
     """Events of one account, and its compartments in force, by the number of the purpose."""
 
-    compartments: dict[int, Wrapped]
+    compartments: dict[int, InForce]
     events: list[Entry]
 
     def __repr__(self) -> str:
         return "<Offer, contents withheld>"
 
 
-class Unwrap(Protocol):
-    """What opens the key of a compartment."""
-
-    def __call__(self, slot: Slot, *, purpose: str, terms: bytes) -> SlotKey:
-        """The key. Raises :class:`CorruptRecord`, :class:`DestroyedKey`."""
-        ...
-
-
 class Sealer:
     """Seals events at one time. It reads no file and no clock."""
 
-    def __init__(self, rules: Rules, unwrap: Unwrap, now: int) -> None:
+    def __init__(self, rules: Rules, sealer_of: Callable[[str], BlockSealer], now: int) -> None:
         self._policy, self._projector, self._calendar = rules.policy, rules.projector, rules.calendar
-        self._unwrap = unwrap
         self._now = now
-        self._rules: list[tuple[Rule, dict[Outcome, int]]] = [(rule, {}) for rule in rules.at(now)]
-        """The purposes, and how often each has said what."""
+        self._rules: list[tuple[Rule, BlockSealer, dict[Outcome, int]]] = [
+            (rule, sealer_of(rule.name), {}) for rule in rules.at(now)
+        ]
+        """The purposes, what seals for each, and how often each has said what."""
         self.until = FOR_EVER
         """The second at which the first of the consents ends that anything was sealed under."""
 
     @property
     def counts(self) -> Counts:
         """How often each purpose has said what so far."""
-        return {(rule.name, outcome): count for rule, said in self._rules for outcome, count in said.items()}
+        return {(rule.name, outcome): count for rule, _, said in self._rules for outcome, count in said.items()}
 
-    def seal(self, offers: Iterable[Offer], answers: list[Outcome] | None = None) -> list[SealedRow]:
+    def seal(self, offers: Sequence[Offer], answers: list[Outcome] | None = None) -> list[SealedRow]:
         """The blocks of the events that were taken, one for each compartment that took any.
 
         ``answers``, where given, is extended by what each purpose says, in the order of the policy, to each event of
         its account. Raises :class:`CorruptRecord` for a slot that is not as it was written.
         """
         rows: list[SealedRow] = []
+        fresh = nonces(len(offers) * len(self._rules))
         for compartments, events in offers:
-            for rule, said in self._rules:
+            for rule, sealer, said in self._rules:
                 name, number, oldest, precision = rule
-                wrapped = compartments.get(number)
-                narrowed = None if wrapped is None else wrapped.terms.narrowed
-                if narrowed is not None:
-                    oldest = self._calendar.kept_from(self._now, narrowed.retention_months)
-                    precision = narrowed.precision
-                key: SlotKey | None = None
+                found = compartments.get(number)
+                if found is not None and found.terms.narrowed is not None:
+                    oldest = self._calendar.kept_from(self._now, found.terms.narrowed.retention_months)
+                    precision = found.terms.narrowed.precision
+                key: BlockKey | None = None
                 packed: list[block.Packed] = []
                 for identity, checked in events:
-                    outcome, values = self._judge(name, oldest, wrapped, checked)
-                    if values is not None and wrapped is not None:
+                    outcome, values = self._judge(name, oldest, found, checked)
+                    if values is not None and found is not None:
                         if key is None:
-                            key = self._unwrap(wrapped.slot, purpose=name, terms=wrapped.terms.bound)
-                            self.until = min(self.until, wrapped.slot.header.until - wrapped.terms.cut)
+                            key = self._open(sealer, found)
                         packed.append(self._pack(key.secret, identity, checked, values, precision))
                     said[outcome] = said.get(outcome, 0) + 1
                     if answers is not None:
                         answers.append(outcome)
-                if key is not None:
-                    sealed = key.seal(RecordType.BLOCK, block.encode(self._policy, packed))
-                    rows.append(SealedRow(key.slot, key.generation, sealed))
+                if key is not None and found is not None:
+                    sealed = key.seal(block.encode(self._policy, packed), fresh)
+                    rows.append(SealedRow(found.slot.number, found.slot.generation, sealed))
         return rows
 
     def _judge(
-        self, purpose: str, oldest: int, wrapped: Wrapped | None, checked: Checked
+        self, purpose: str, oldest: int, found: InForce | None, checked: Checked
     ) -> tuple[Outcome, list[tuple[int, int | bool | str]] | None]:
         """What the purpose says to the event, and what it keeps of it."""
-        if wrapped is None:
+        if found is None:
             return Outcome.NO_CONSENT, None
-        if wrapped.suppressed:
+        slot, terms, suppressed = found
+        if suppressed:
             return Outcome.SUPPRESSED, None
-        narrowed = wrapped.terms.narrowed
-        if narrowed is None:
+        if terms.narrowed is None:
             values = self._projector.project(purpose, checked)
         else:
-            values = self._projector.project_narrowed(narrowed, checked)
+            values = self._projector.project_narrowed(terms.narrowed, checked)
         if values is None:
             return Outcome.NOT_COLLECTED, None
-        if checked.at < wrapped.slot.header.since:
+        if checked.at < slot.since:
             return Outcome.BEFORE_CONSENT, None
         if checked.at < oldest:
             return Outcome.PAST_RETENTION, None
         return Outcome.RECORDED, values
+
+    def _open(self, sealer: BlockSealer, found: InForce) -> BlockKey:
+        slot, terms, _ = found
+        ends = slot.until - terms.cut
+        self.until = min(self.until, ends)
+        return sealer.open(slot, terms.bound)
 
     def _pack(
         self,
@@ -184,11 +181,15 @@ class Sealer:
         # Without an id every call is an event of its own: a random id makes it one, and lets the fold drop copies of a
         # block that somebody put back.
         stored = random_bytes(SHORT_BYTES) if identity is None else secret.event(identity)
-        packed: block.Packed = [stored, self._calendar.floor(checked.at, precision), checked.kind]
+        at = checked.at if precision == "second" else self._calendar.floor(checked.at, precision)
+        packed: block.Packed = [stored, at, checked.kind]
         tokens = self._projector.tokens
-        for number, value in values:
-            packed.append(number)
-            packed.append(secret.token(tokens[number], value) if number in tokens else value)  # type: ignore[arg-type]
+        for pair in values:
+            field, value = pair
+            if field in tokens:
+                packed += (field, secret.token(tokens[field], value))  # type: ignore[arg-type]
+            else:
+                packed += pair  # type: ignore[arg-type]
         return packed
 
 
@@ -205,7 +206,7 @@ def seal_parcel(parcel: Parcel, keyring: Keyring, held: Callable[[int], HeldTerm
 
 def sealer(session: Session, now: int) -> Sealer:
     """What seals under the session's policy, with its keys, in this process."""
-    return Sealer(session.rules, session.keys.unwrap, now)
+    return Sealer(session.rules, session.keys.sealer, now)
 
 
 def accept(session: Session, event: Event, now: int) -> Accepted:
@@ -260,17 +261,16 @@ def offers(
 
 
 def _in_force(
-    held: Callable[[int], HeldTerms], slots: Iterable[Slot], reasons: Sequence[str], now: int
-) -> dict[int, Wrapped]:
+    held: Callable[[int], HeldTerms], slots: Iterable[CompartmentSlot], reasons: Sequence[str], now: int
+) -> dict[int, InForce]:
     """The compartments in force among the slots of one account, by the number of the purpose."""
-    compartments: dict[int, Wrapped] = {}
+    compartments: dict[int, InForce] = {}
     for slot in slots:
-        if is_in_force(slot, now):
-            header = slot.header
-            terms = held(header.terms)
-            if now < header.until - terms.cut:
+        if is_in_force(slot.state, slot.until, now) and slot.key_held:
+            terms = held(slot.terms)
+            if now < slot.until - terms.cut:
                 suppressed = bool(reasons) and not terms.holds.reasons.isdisjoint(reasons)
-                compartments[header.purpose] = Wrapped(slot, terms, suppressed)
+                compartments[slot.purpose] = InForce(slot, terms, suppressed)
     return compartments
 
 

@@ -45,7 +45,7 @@ class _Desk:
     def seal(self, task: bytes) -> bytearray:
         """The frame of the answer to a parcel."""
         parcel = parcels.decode(task)
-        sealer = Sealer(self._rules, self._keys.unwrap, parcel.now)
+        sealer = Sealer(self._rules, self._keys.sealer, parcel.now)
         try:
             if self._keyring is None:
                 self._keyring = KeyringFile(self._directory)

@@ -61,10 +61,11 @@ _IN_FORCE: Final = frozenset(int(state) for state in IN_FORCE)
 Clock = Callable[[], datetime]
 
 
-def is_in_force(slot: Slot, now: int) -> bool:
-    """Whether the consent of a compartment is in force at ``now``, unless a later policy has cut its lifetime."""
-    header = slot.header
-    return header.state in _IN_FORCE and now < header.until and slot.key_held
+def is_in_force(state: int, until: int, now: int) -> bool:
+    """Whether the consent of a compartment that holds a key is in force at ``now``: by what its slot says of its state
+    and end, and unless a later policy has cut its lifetime.
+    """
+    return state in _IN_FORCE and now < until
 
 
 def system_clock() -> datetime:
@@ -183,7 +184,8 @@ class Session:
 
     def is_in_force(self, slot: Slot, now: int) -> bool:
         """Whether the consent of a compartment is in force at ``now``, as :meth:`state` says."""
-        return is_in_force(slot, now) and now < self.ends(slot)
+        header = slot.header
+        return is_in_force(header.state, header.until, now) and slot.key_held and now < self.ends(slot)
 
     def reasons(self, tag: bytes) -> frozenset[str]:
         """The reasons for suppression that are noted for an account."""

@@ -18,7 +18,7 @@ from consentprofile.errors import CorruptRecord
 from consentprofile.store import migrations
 from consentprofile.store.connection import connect
 from consentprofile.store.files import KEYS
-from consentprofile.store.keyring import Epoch, Keyring, Terms, destroyed, place_of
+from consentprofile.store.keyring import Epoch, Keyring, Terms, destroyed, own_compartment, own_slot, place_of
 
 TAG = b"\x11" * 32
 STORE = bytes(range(16))
@@ -137,7 +137,7 @@ def test_an_overwritten_slot_is_read_back_by_tag_by_number_and_in_order(keyring:
     first, second = occupy(keyring), occupy(keyring, purpose=2)
     other = occupy(keyring, tag=b"\x12" * 32)
     assert keyring.slots_of(TAG) == {3: first, 4: second}
-    assert keyring.compartments_of(TAG) == [(3, first), (4, second)]
+    assert [one.slot for one in keyring.compartments_of(TAG)] == [first, second]
     assert keyring.slot_at(TAG, 4) == second
     assert keyring.slot_at(TAG, 5) is None
     assert keyring.slot(other.number) == other
@@ -302,3 +302,24 @@ def test_a_suppression_that_no_key_holder_wrote_is_damage(keyring: Keyring) -> N
     keyring.suppress(TAG, "deceased", IndexKey(b"\x01" * 32))
     with pytest.raises(CorruptRecord):
         keyring.reasons(TAG, INDEX)
+
+
+@pytest.mark.parametrize(
+    ("place", "header"),
+    [
+        (3, SlotHeader(SlotKind.COMPARTMENT, 2, 0, 2, 1, 5, 9, TAG)),
+        (3, SlotHeader(SlotKind.COMPARTMENT, 2, 0, 1, 1, 5, 9, b"\x12" * 32)),
+        (3, SlotHeader(SlotKind.TO_COME, 2, 0, 1, 1, 5, 9, TAG)),
+        (3, SlotHeader(SlotKind.ACCOUNT, 0, 0, tag=TAG)),
+        (0, SlotHeader(SlotKind.ACCOUNT, 0, 0, tag=TAG)),
+        (3, slots.unused()),
+    ],
+)
+def test_a_compartment_is_recorded_into_only_where_the_directory_and_its_slot_agree(
+    place: int, header: SlotHeader
+) -> None:
+    agreed = SlotHeader(SlotKind.COMPARTMENT, 2, 0, 1, 1, 5, 9, TAG).encode() + NO_KEY
+    assert own_compartment(TAG, 3, 9, agreed).slot == own_slot(TAG, 3, 9, agreed)
+    for record in (header.encode() + NO_KEY, agreed[:-1], b"\x02" + agreed[1:], None):
+        with pytest.raises(CorruptRecord):
+            own_compartment(TAG, place, 9, record)

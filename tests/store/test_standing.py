@@ -55,7 +55,7 @@ def test_the_standing_of_an_account_is_what_single_questions_answer(files: Files
     assert standings.of(TAG) == (NEW._replace(changes=1), [])
     taken = [occupy(files, TAG, 2), occupy(files, TAG, 1)]
     occupy(files, OTHER, 1)
-    assert sorted(standings.of(TAG).compartments) == sorted(taken)
+    assert sorted(one.slot for one in standings.of(TAG).compartments) == sorted(taken)
     assert standings.of(NOBODY) == (NEW._replace(changes=4), [])
 
 
@@ -107,7 +107,8 @@ def test_a_change_between_two_statements_is_noticed(
         return ask()
 
     monkeypatch.setattr(standings, "outlook", late)
-    assert standings.of(TAG) == (NEW._replace(changes=1), taken)
+    found = standings.of(TAG)
+    assert (found.outlook, [one.slot for one in found.compartments]) == (NEW._replace(changes=1), taken)
     assert len(taken) == 1
 
 
