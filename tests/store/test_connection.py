@@ -1,0 +1,39 @@
+"""Connections: how much of a file is kept in memory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from consentprofile.store.connection import CACHE_KIB, cache_kib, connect
+from consentprofile.store.names import DATA, KEYS
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kept"),
+    [
+        (KEYS, MIB, CACHE_KIB),
+        (KEYS, 70 * MIB, CACHE_KIB),
+        (KEYS, 256 * MIB, CACHE_KIB),
+        (KEYS, 257 * MIB, 8 * 1024),
+        (KEYS, 704 * MIB, 11 * 1024),
+        (KEYS, 7_040 * MIB, CACHE_KIB),
+        (DATA, 704 * MIB, CACHE_KIB),
+    ],
+)
+def test_of_a_keyring_much_larger_than_the_cache_only_what_leads_to_the_leaves_is_kept(
+    tmp_path: Path, name: str, size: int, kept: int
+) -> None:
+    path = tmp_path / name
+    path.touch()
+    with closing(connect(path)) as connection:
+        connection.execute("CREATE TABLE something (number INTEGER)")
+    os.truncate(path, size)  # a sparse file: nothing more is written
+    assert cache_kib(path) == kept
+    with closing(connect(path)) as connection:
+        assert connection.execute("PRAGMA cache_size").fetchone() == (-kept,)
