@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from consentprofile.release.cells import Cell, Counted, Portion
@@ -12,30 +13,27 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from consentprofile.release.measures.measure import Numbers
+
 
 def gathered(spec: ReleaseSpec, portions: Sequence[Portion], gone: NDArray[np.bool_] | None = None) -> Counted:
     """The members of every declared cell.
 
     ``gone`` are the accounts that are taken out again, one element for each pseudonym of the portions in their order.
-    ``ValueError`` for an account that is in two portions: its bound would not hold. Cost: about 0.3 microseconds
-    for each account and 0.1 for each of its cells.
+    ``ValueError`` for an account that is in two portions: its bound would not hold. Cost: about 0.1 microseconds for
+    each account, 0.03 for each of its cells; memory for little more than the result.
     """
     import numpy as np
 
-    half = np.uint64(32)
     pseudonyms = np.concatenate([portion.pseudonyms for portion in portions])
-    before = np.cumsum([0, *(len(portion.pseudonyms) for portion in portions)])
-    account = np.concatenate(
-        [portion.account + np.uint32(start) for portion, start in zip(portions, before, strict=False)]
-    )
-    cell = np.concatenate([portion.cell for portion in portions])
-    columns = [portion.amounts for portion in portions if portion.amounts is not None]
-    amounts = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    its = [slice(*span) for span in pairwise(accumulate((len(one.pseudonyms) for one in portions), initial=0))]
     if gone is not None and gone.any():
-        kept = np.flatnonzero(~gone[account])
-        account, cell, amounts = account[kept], cell[kept], [added[kept] for added in amounts]
+        portions = [_without(portion, gone[own]) for portion, own in zip(portions, its, strict=True)]
     counts = np.zeros(len(pseudonyms), dtype=bool)
-    counts[account] = True
+    sizes = np.zeros(len(spec.keys), dtype=np.int64)
+    for portion, own in zip(portions, its, strict=True):
+        counts[own][portion.account] = True
+        sizes += np.bincount(portion.cell, minlength=len(sizes))
     behind = np.flatnonzero(counts)
     pseudonyms = pseudonyms[behind]
     rising = _rising(pseudonyms)
@@ -44,27 +42,57 @@ def gathered(spec: ReleaseSpec, portions: Sequence[Portion], gone: NDArray[np.bo
     pseudonyms = pseudonyms[rising]
     if (pseudonyms[1:] == pseudonyms[:-1]).any():
         raise ValueError("an account is counted once, with all of its events")
-    # Cell and member of each pair as one number, so that sorting them takes no more memory than they do.
-    pairs = cell.astype(np.uint64)
-    pairs <<= half
-    pairs |= place[account]
-    del account, cell
-    if amounts:
-        order = np.argsort(pairs)
-        pairs, amounts = pairs[order], [added[order] for added in amounts]
-    else:
-        pairs.sort()
-    ends = np.searchsorted(pairs, np.arange(len(spec.keys) + 1, dtype=np.uint64) << half).tolist()
-    members = pairs.astype(np.uint32)  # the lower half
-    del pairs
+    # Portion by portion, each put in order of its cells, into arrays that have room for all: nothing else is as large.
+    ends = np.cumsum(sizes)
+    free = ends - sizes
+    members = np.empty(int(sizes.sum()), dtype=np.uint32)
+    amounts = [np.empty(len(members), dtype=np.int64) for _ in _amounts(portions)]
+    for portion, own in zip(portions, its, strict=True):
+        order, room = _room(portion, free)
+        members[room] = place[own][portion.account[order]]
+        for kept, added in zip(amounts, portion.amounts or (), strict=True):
+            kept[room] = added[order]
     width = len(spec.measure.parts)
+    rows = [slice(end - size, end) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]
+    for row in rows:
+        if amounts:
+            order = np.argsort(members[row])
+            for kept in amounts:
+                kept[row] = kept[row][order]
+        members[row].sort()
     cells = []
     for number, (key, part) in enumerate(spec.cells):
-        row = slice(ends[number // width], ends[number // width + 1])
+        row = rows[number // width]
         cells.append(
             Cell(key, part, members[row], amounts[number % width][row] if amounts and not part.counts else None)
         )
     return Counted(pseudonyms, tuple(cells))
+
+
+def _without(portion: Portion, gone: NDArray[np.bool_]) -> Portion:
+    """The pairs of those who have not gone."""
+    kept = ~gone[portion.account]
+    amounts = None if portion.amounts is None else tuple(added[kept] for added in portion.amounts)
+    return portion._replace(account=portion.account[kept], cell=portion.cell[kept], amounts=amounts)
+
+
+def _amounts(portions: Sequence[Portion]) -> tuple[Numbers, ...]:
+    return next((portion.amounts for portion in portions if portion.amounts is not None), ())
+
+
+def _room(portion: Portion, free: Numbers) -> tuple[Numbers, Numbers]:
+    """What sorts the pairs of a portion by cell, and where each of them goes then: from ``free`` on, which is moved."""
+    import numpy as np
+
+    cell = portion.cell
+    if len(free) <= np.iinfo(np.uint16).max:  # sorted by counting, several times as fast
+        cell = cell.astype(np.uint16)
+    order = np.argsort(cell, kind="stable")
+    sizes = np.bincount(portion.cell, minlength=len(free))
+    before = np.cumsum(sizes) - sizes
+    room = np.arange(len(order)) + np.repeat(free - before, sizes)
+    free += sizes
+    return order, room
 
 
 def _rising(pseudonyms: NDArray[np.bytes_]) -> NDArray[np.int64]:

@@ -164,15 +164,18 @@ class Blocks:
 def _unpacked(rows: Iterable[_Row], first: int, last: int) -> list[Packed]:
     """The blocks of the slots from ``first`` to ``last`` in these rows, in ascending order."""
     found: list[Packed] = []
+    in_order = True  # mostly they are: the packs of a run come in order
     for slot, generation, sealed, body in rows:
         if body is not None:
             blocks = unpack(body)
             if blocks and (blocks[0][0] < first or blocks[-1][0] > last):
                 blocks = [block for block in blocks if first <= block[0] <= last]
-            found += blocks
-        elif sealed is not None:
-            found.append((slot, generation, sealed))
-    found.sort()  # mostly they are: those of a run come in order
+        else:
+            blocks = [] if sealed is None else [(slot, generation, sealed)]
+        in_order = in_order and not (found and blocks and blocks[0] < found[-1])
+        found += blocks
+    if not in_order:
+        found.sort()
     return found
 
 

@@ -37,6 +37,7 @@ _TOO_LARGE: Final = 4
 """How many times larger than the cache a keyring is of which less is cached."""
 _TOP: Final = 64
 """What of such a keyring is cached: one part in so many. All pages above the leaves are one part in 200."""
+_FEW_KIB: Final = 2 * 1024
 
 
 class Connection(sqlite3.Connection):
@@ -95,6 +96,15 @@ def cache_kib(path: Path) -> int:
     if path.name != KEYS or size <= _TOO_LARGE * CACHE_KIB:
         return CACHE_KIB
     return min(CACHE_KIB, max(_LEAST_KIB, size // _TOP))
+
+
+def keep_pages(connection: sqlite3.Connection, path: Path, *, few: bool) -> None:
+    """Keep few pages of the file at ``path`` from now on, or as many as ever.
+
+    Whoever goes through a whole file meets no page twice: a large cache would only touch all of its memory, which is
+    dear the first time, and lose what it held.
+    """
+    connection.execute(f"PRAGMA cache_size = -{_FEW_KIB if few else cache_kib(path)}")
 
 
 def _text(stored: bytes) -> str:

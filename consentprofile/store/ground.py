@@ -15,6 +15,7 @@ from consentprofile.errors import CorruptRecord, KeysRotated, PolicyChanged, Sto
 from consentprofile.store import migrations
 from consentprofile.store.blocks import Blocks
 from consentprofile.store.compartments import Compartments
+from consentprofile.store.connection import keep_pages
 from consentprofile.store.copying import copy_rows, reading_connection
 from consentprofile.store.epochs import Epochs
 from consentprofile.store.faults import typed
@@ -165,6 +166,19 @@ class Ground:
     def compartments(self) -> Compartments:
         """The compartments of one purpose, slice by slice."""
         return Compartments(self.files.keys, self.files.data)
+
+    @contextmanager
+    def scanning(self) -> Iterator[None]:
+        """Keep few pages of both files during the block, in which all of them are gone through. Takes no lock."""
+        self._keep_pages(few=True)
+        try:
+            yield
+        finally:
+            self._keep_pages(few=False)
+
+    def _keep_pages(self, *, few: bool) -> None:
+        for connection, name in ((self.files.keys, KEYS), (self.files.data, DATA)):
+            keep_pages(connection, self.path / name, few=few)
 
     def damage(self) -> list[tuple[str, str]]:
         """What SQLite itself finds wrong with its files: (file, problem)."""

@@ -132,7 +132,7 @@ def take(
 
     setups = [_setup(session, question, text)] * workers if workers else []
     tallies, done = [], 0
-    with CountingCrew(setups, session.ground.files.alive_descriptor) as crew:
+    with CountingCrew(setups, session.ground.files.alive_descriptor) as crew, session.ground.scanning():
         for stretch, tally in crew.count(Stretch(1, last), here):
             tallies.append(tally)
             done += stretch.last - stretch.first + 1
