@@ -126,3 +126,20 @@ def test_a_copy_of_the_keyring_holds_no_remnant(tmp_path: Path) -> None:
     ground.files.close()
     assert target.read_bytes()[:16] == b"SQLite format 3\x00"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_few_pages_are_kept_for_as_long_as_whole_files_are_gone_through(tmp_path: Path) -> None:
+    create_directory(tmp_path / "store", establish)
+    ground = Ground(tmp_path / "store", wait=5.0, durability="full")
+
+    def kept() -> list[int]:
+        return [each.execute("PRAGMA cache_size").fetchone()[0] for each in (ground.files.keys, ground.files.data)]
+
+    many = kept()
+    with ground.scanning():
+        assert all(few > most for few, most in zip(kept(), many, strict=True))  # KiB are told as negative numbers
+    assert kept() == many
+    with pytest.raises(InterruptedError), ground.scanning():
+        raise InterruptedError
+    assert kept() == many
+    ground.files.close()
