@@ -34,7 +34,10 @@ MAXIMUM_TOKEN_BYTES: Final = 256
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 
-Encoder: TypeAlias = Callable[[Value], int | bool | str]
+Pair: TypeAlias = tuple[int, int | bool | str]
+"""The number of a field, and its encoded value."""
+
+Encoder: TypeAlias = Callable[[Value], Pair]
 
 
 class Checked(Withheld, frozen=True, array_like=True):
@@ -42,13 +45,13 @@ class Checked(Withheld, frozen=True, array_like=True):
 
     kind: int
     at: int
-    values: list[tuple[int, int | bool | str]]
+    values: list[Pair]
     sensitive: frozenset[tuple[int, int]]
 
 
 class _KindPlan(NamedTuple):
     number: int
-    fields: dict[str, tuple[int, Encoder]]
+    fields: dict[str, Encoder]
 
 
 class _PurposePlan(NamedTuple):
@@ -75,12 +78,12 @@ class Projector:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         numbers = {field.name: number for number, field in enumerate(policy.field_list)}
-        encoders = [_encoder(field) for field in policy.field_list]
+        encoders = [_encoder(number, field) for number, field in enumerate(policy.field_list)]
         self.tokens: Final = {
             number: field.name for number, field in enumerate(policy.field_list) if isinstance(field, TokenField)
         }
         self._kinds = {
-            kind.name: _KindPlan(number, {name: (numbers[name], encoders[numbers[name]]) for name in kind.fields})
+            kind.name: _KindPlan(number, {name: encoders[numbers[name]] for name in kind.fields})
             for number, kind in enumerate(policy.kind_list)
         }
         self._sensitive = frozenset(
@@ -94,7 +97,8 @@ class Projector:
             collected = [purpose.collected(kind.name) for kind in policy.kind_list]
             named = set()
             for entry in purpose.sensitive:
-                named.add((numbers[entry.field], int(encoders[numbers[entry.field]](entry.value))))
+                number, place = encoders[numbers[entry.field]](entry.value)
+                named.add((number, int(place)))
             kept = [None if fields is None else frozenset(numbers[name] for name in fields) for fields in collected]
             whole = frozenset(
                 number
@@ -125,13 +129,13 @@ class Projector:
         number, fields = plan
         refused = None
         for name, value in event.fields.items():
-            found = fields.get(name)
-            if found is None:
+            encode = fields.get(name)
+            if encode is None:
                 raise InvalidEvent(
                     f"events of kind {event.kind!r} carry a field that the policy does not declare for it"
                 )
             try:
-                values.append((found[0], found[1](value)))
+                values.append(encode(value))
             except (KeyError, TypeError, ValueError):
                 refused = name
                 break
@@ -143,7 +147,7 @@ class Projector:
         sensitive = self._sensitive.intersection(values) if self._sensitive else self._sensitive
         return Checked(number, second, values, sensitive)
 
-    def project(self, purpose: str, checked: Checked) -> list[tuple[int, int | bool | str]] | None:
+    def project(self, purpose: str, checked: Checked) -> list[Pair] | None:
         """The values that ``purpose`` keeps of the event, or None where it does not exist for this purpose."""
         plan = self._purposes[purpose]
         kept = plan.kept[checked.kind]
@@ -171,7 +175,7 @@ class Projector:
         )
 
     @staticmethod
-    def project_narrowed(rules: Narrowed, checked: Checked) -> list[tuple[int, int | bool | str]] | None:
+    def project_narrowed(rules: Narrowed, checked: Checked) -> list[Pair] | None:
         """As :meth:`project`, for consents that allow less."""
         kept = rules.kept[checked.kind]
         if kept is None or not rules.withheld.isdisjoint(checked.values):
@@ -191,35 +195,42 @@ def _is_token(value: object) -> bool:
         return False
 
 
-def _encoder(field: Field) -> Encoder:
+def _encoder(number: int, field: Field) -> Encoder:
+    """What encodes the values of the field with this number."""
     if isinstance(field, EnumField):
         # A dictionary lookup refuses unknown values (KeyError) and unhashable ones (TypeError).
-        return {value: number for number, value in enumerate(field.values)}.__getitem__  # type: ignore[return-value]
+        return {value: (number, place) for place, value in enumerate(field.values)}.__getitem__  # type: ignore[return-value]
     if isinstance(field, IntegerField):
-        return _bounded(field.minimum, field.maximum)
+        return _bounded(number, field.minimum, field.maximum)
     if isinstance(field, AmountField):
-        return _bounded(0, field.maximum)
+        return _bounded(number, 0, field.maximum)
     if isinstance(field, BooleanField):
-        return _boolean
-    return _token
+        return _boolean(number)
+    return _token(number)
 
 
-def _bounded(minimum: int, maximum: int) -> Encoder:
-    def encode(value: Value) -> int:
+def _bounded(number: int, minimum: int, maximum: int) -> Encoder:
+    def encode(value: Value) -> Pair:
         if type(value) is not int or not minimum <= value <= maximum:
             raise ValueError
-        return value
+        return number, value
 
     return encode
 
 
-def _boolean(value: Value) -> bool:
-    if type(value) is not bool:
-        raise ValueError
-    return value
+def _boolean(number: int) -> Encoder:
+    def encode(value: Value) -> Pair:
+        if type(value) is not bool:
+            raise ValueError
+        return number, value
+
+    return encode
 
 
-def _token(value: Value) -> str:
-    if type(value) is not str or not _is_token(value):
-        raise ValueError
-    return value
+def _token(number: int) -> Encoder:
+    def encode(value: Value) -> Pair:
+        if type(value) is not str or not _is_token(value):
+            raise ValueError
+        return number, value
+
+    return encode

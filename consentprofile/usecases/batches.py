@@ -154,13 +154,19 @@ def _parcels(accounts: Sequence[Account], limit: int) -> Iterator[list[Account]]
     """The accounts in parcels of up to ``limit`` events; one that has more of them is divided."""
     parcel: list[Account] = []
     room = limit
-    for tag, entries in accounts:
-        for start in range(0, len(entries), limit):
-            some = entries[start : start + limit]
-            if len(some) > room:
+    for account in accounts:
+        for part in (account,) if len(account[1]) <= limit else _divided(account, limit):
+            events = len(part[1])
+            if events > room:
                 yield parcel
                 parcel, room = [], limit
-            parcel.append((tag, some))
-            room -= len(some)
+            parcel.append(part)
+            room -= events
     if parcel:
         yield parcel
+
+
+def _divided(account: Account, limit: int) -> Iterator[Account]:
+    tag, entries = account
+    for start in range(0, len(entries), limit):
+        yield tag, entries[start : start + limit]
