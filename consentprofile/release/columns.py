@@ -64,8 +64,7 @@ _LARGEST_NEGATIVE: Final = 0xE0
 _UNKNOWN: Final = 1 << 40
 """What is no value of an event, or no position of one byte: the cursor is led out of its block."""
 _MOST_PAIRS: Final = 32
-"""Fields of an event that is read here: a column is made for the first pair of all events, for the second, and so on.
-"""
+"""Fields of an event that is read here: a step is taken for the first pair of all events, for the second, and so on."""
 
 
 class Columns(NamedTuple):
@@ -98,16 +97,16 @@ def read(text: bytes, lengths: Numbers, policy: int, fields: Iterable[int]) -> t
     """
     import numpy as np
 
-    walk = _Walk(text, lengths, policy)
+    walk = _Walk(text, lengths, policy, fields)
     walk.run()
-    columns, read = walk.columns(fields)
+    columns, read = walk.columns()
     return columns, np.flatnonzero(~read)
 
 
 class _Walk:
     """The cursors on their way. Blocks are taken in falling order of their events, so those with more come first."""
 
-    def __init__(self, text: bytes, lengths: Numbers, policy: int) -> None:
+    def __init__(self, text: bytes, lengths: Numbers, policy: int, fields: Iterable[int]) -> None:
         import numpy as np
 
         text += bytes(2 * _AHEAD)
@@ -130,9 +129,8 @@ class _Walk:
         total = int(self._counts.sum())
         self._head = np.full(total, self._astray, dtype=np.int64)
         """Where each event's head begins; astray for an event that was not come to."""
-        self._pairs: list[Numbers] = []
-        """Where each event's pair of this number begins, 0 where it has none."""
-        self._total = total
+        self._fields = {field: np.zeros(total, dtype=np.int64) for field in fields}
+        """Where each event's value of a field begins, 0 where it has none."""
 
     def _array(self, cursor: Numbers) -> tuple[Numbers, Numbers]:
         """How many elements the arrays have that begin at ``cursor``, and where these begin; -1 for no array."""
@@ -172,41 +170,45 @@ class _Walk:
             left = np.where(shaped, (size - 3) >> 1, 0)
             all_have = int(left.min())
             for pair in range(int(left.max())):
-                if pair == len(self._pairs):
-                    self._pairs.append(np.zeros(self._total, dtype=np.int64))
                 if pair < all_have:
-                    self._pairs[pair][place] = cursor
-                    cursor = np.minimum(cursor + lead.take(text[cursor]) + step.take(text[cursor + 1]), astray)
+                    named = self._note(cursor, place)
+                    cursor = np.minimum(cursor + lead.take(named) + step.take(text[cursor + 1]), astray)
                 else:
                     some = np.flatnonzero(left > pair)
                     at = cursor[some]
-                    self._pairs[pair][place[some]] = at
-                    cursor[some] = np.minimum(at + lead[text[at]] + step[text[at + 1]], astray)
+                    named = self._note(at, place[some])
+                    cursor[some] = np.minimum(at + lead.take(named) + step.take(text[at + 1]), astray)
             self._cursor[:going] = cursor
             number += 1
 
-    def columns(self, fields: Iterable[int]) -> tuple[Columns, NDArray[np.bool_]]:
+    def _note(self, cursor: Numbers, place: Numbers) -> NDArray[np.uint8]:
+        """Note the values of the fields that are asked for; the field of each event at ``place``, whose pair begins at
+        ``cursor``."""
+        named: NDArray[np.uint8] = self._bytes[cursor]
+        for field, begins in self._fields.items():
+            here = named == field
+            if here.all():  # mostly every event has the same field here
+                begins[place] = cursor + 1
+            elif here.any():
+                begins[place[here]] = cursor[here] + 1
+        return named
+
+    def columns(self) -> tuple[Columns, NDArray[np.bool_]]:
         """The events of the blocks that were read, and which blocks these are."""
         import numpy as np
 
         block = np.repeat(np.arange(len(self._counts)), self._counts)
         head = self._wide(f"V{_HEAD_BYTES}")[self._head].view(_head())
         read = self._read(block, head)
-        pairs = self._pairs
+        fields = self._fields
         if not read.all():
             kept = read[block]
-            block, head, pairs = block[kept], head[kept], [pair[kept] for pair in pairs]
-        found = {field: np.full(len(block), MISSING, dtype=np.int64) for field in fields}
-        for pair in pairs if found else ():
-            named = self._bytes[pair]
-            named[pair == 0] = 0xFF
-            if len(named) and (named == named[0]).all():  # mostly every event has the same field here
-                if (field := int(named[0])) in found:
-                    found[field] = self._values(pair + 1)
-                continue
-            for field, values in found.items():
-                here = np.flatnonzero(named == field)
-                values[here] = self._values(pair[here] + 1)
+            block, head, fields = block[kept], head[kept], {field: each[kept] for field, each in fields.items()}
+        found = {}
+        for field, begins in fields.items():
+            found[field] = np.full(len(block), MISSING, dtype=np.int64)
+            here = np.flatnonzero(begins)
+            found[field][here] = self._values(begins[here])
         at, ids, kind = head["at"].astype(np.int64), head["id"].astype(np.uint64), head["kind"].astype(np.int64)
         return Columns(block, at, ids, kind, found), read
 
