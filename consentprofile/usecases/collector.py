@@ -11,9 +11,8 @@ from contextlib import contextmanager
 def no_collector() -> Iterator[None]:
     """Keep the garbage collector of cycles away for a batch.
 
-    Sealing, opening and merging leave no cycles, and the collector would walk through everything that is alive several
-    times an event: 15 % of the time that sealing takes, and a twentieth of all that recording does besides. What other
-    threads leave meanwhile is collected afterwards.
+    Sealing and opening leave no cycles, and the collector would walk through everything that is alive several times an
+    event: 15 % of the time. What other threads leave meanwhile is collected afterwards.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -28,7 +28,6 @@ from consentprofile.errors import ConsentProfileError, CorruptRecord
 from consentprofile.model import block
 from consentprofile.store.ports import Blocks, SealedBlock
 from consentprofile.tlog.leaf import Draft, Operation
-from consentprofile.usecases.collector import no_collector
 from consentprofile.usecases.session import Session
 
 _logger: Final = logging.getLogger("consentprofile")
@@ -167,7 +166,7 @@ class _Slices:
         return self._session.ground.blocks
 
     def _slice(self, work: Callable[[_Merging], int]) -> int:
-        with no_collector(), self._session.ground.recording():
+        with self._session.ground.recording():
             merging = _Merging(self._session, self._few)
             moved = work(merging)
             merging.finish()

@@ -22,7 +22,6 @@ from consentprofile.tlog.leaf import Draft, Operation
 from consentprofile.usecases import compaction
 from consentprofile.usecases.batches import Batch, batches, one_ahead
 from consentprofile.usecases.capabilities import require_recorder
-from consentprofile.usecases.collector import no_collector
 from consentprofile.usecases.sealing import Accepted, Counts, accept, offer_one, offered, sealer
 from consentprofile.usecases.sealing_crew import Crew
 from consentprofile.usecases.session import Session
@@ -141,11 +140,10 @@ def _record_batches(
 
     def write(batch: Batch) -> None:
         nonlocal committed, added
-        with no_collector():
-            batch.gather(crew)
-            with session.ground.recording():
-                rows, counts, now = batch.settle()
-                _write(session, batch.events, rows, counts, now, role)
+        batch.gather(crew)
+        with session.ground.recording():
+            rows, counts, now = batch.settle()
+            _write(session, batch.events, rows, counts, now, role)
         totals.update(counts)
         committed += batch.events
         added += sum(count for (_, outcome), count in counts.items() if outcome is Outcome.RECORDED)
