@@ -32,6 +32,9 @@ PRAGMAS: Final = {
 }  # fmt: skip
 CACHE_KIB: Final = 64 * 1024
 """The most memory for pages that a connection keeps."""
+_CHANGED_PAGES: Final = CACHE_KIB // 4 - 1
+"""Pages of 4 KiB that a transaction may have changed before any is written early, which keeps readers away until it
+ends. One less than fit into the cache: SQLite takes a multiple of 256 to mean that none ever is."""
 _LEAST_KIB: Final = 8 * 1024
 _TOO_LARGE: Final = 4
 """How many times larger than the cache a keyring is of which less is cached."""
@@ -72,6 +75,7 @@ def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
             if connection.execute(f"PRAGMA {name}").fetchone() != (wanted,):
                 raise UnsupportedEnvironment(f"SQLite {sqlite3.sqlite_version} did not take {name} = {wanted}")
         connection.execute(f"PRAGMA cache_size = -{cache_kib(path)}")
+        connection.execute(f"PRAGMA cache_spill = {_CHANGED_PAGES}")
         connection.text_factory = _text
     except sqlite3.OperationalError as error:  # the disk, or another program: not the content
         connection.close()

@@ -37,3 +37,18 @@ def test_of_a_keyring_much_larger_than_the_cache_only_what_leads_to_the_leaves_i
     assert cache_kib(path) == kept
     with closing(connect(path)) as connection:
         assert connection.execute("PRAGMA cache_size").fetchone() == (-kept,)
+
+
+def test_what_a_transaction_changes_stays_in_memory_even_where_less_is_cached(tmp_path: Path) -> None:
+    """What is written early would keep readers away until the transaction ends."""
+    path = tmp_path / KEYS
+    path.touch()
+    with closing(connect(path)) as connection:
+        connection.execute("CREATE TABLE something (bytes BLOB)")
+        connection.execute("PRAGMA cache_size = -64")
+        before = path.stat().st_size
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO something VALUES (?)", [(bytes(4000),)] * 200)
+        assert path.stat().st_size == before
+        connection.execute("COMMIT")
+        assert path.stat().st_size > before + 200 * 4000
