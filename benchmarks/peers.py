@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from benchmarks.workload import Row
-from consentprofile.store.wal import WAL_LIMIT
+from consentprofile.store.wal import BULK_WAL_LIMIT
 
 CACHE_KIB: Final = 64 * 1024
 PAGE: Final = 4096
@@ -71,7 +71,7 @@ def pragmas(*, tuned: bool) -> list[str]:
     return [
         *common,
         f"cache_size = -{CACHE_KIB}",
-        f"wal_autocheckpoint = {WAL_LIMIT // PAGE}",
+        f"wal_autocheckpoint = {BULK_WAL_LIMIT // PAGE}",
         "temp_store = MEMORY",
         "secure_delete = OFF",
     ]
