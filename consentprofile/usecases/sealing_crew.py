@@ -22,8 +22,8 @@ from consentprofile.usecases.sealing_wire import Setup, answers
 from consentprofile.usecases.session import Session
 from consentprofile.usecases.worker_process import PATIENCE, WorkerProcess
 
-AHEAD: Final = 8
-"""Parcels that a worker may have before it: it must not idle while its store's process writes."""
+LEAST_AHEAD, AHEAD, MOST_AHEAD = 2, 8, 16
+"""Parcels that a worker may have before it, at least, to begin with, and at most: what its socket holds both ways."""
 
 LOOK_ROUND: Final = 0.2
 """Seconds after which whoever waits for a worker looks at the others."""
@@ -72,6 +72,7 @@ class Crew:
 
     def __init__(self, session: Session, workers: int) -> None:
         self._workers: list[_Worker] = []
+        self._ahead = AHEAD
         if not workers:
             return
         with session.ground.files.reading():
@@ -96,17 +97,26 @@ class Crew:
         return [worker.process.process.pid for worker in self._workers if worker.process.alive]
 
     def hand(self, order: Order, parcel: Parcel) -> bool:
-        """Hand a parcel to the worker with the least before it; False where none is free, or ready yet."""
+        """Hand a parcel to the worker with the least before it; False where none is free, or ready yet.
+
+        A worker may have one more before it from when it is found to have run dry, which it has while its store's
+        process wrote and merged, and one fewer from when that had to wait for it: so both are always at work.
+        """
         self._turn(0.0)
-        free = [worker for worker in self._workers if worker.process.ready and len(worker.under_way) < AHEAD]
-        if not free:
+        ready = [worker for worker in self._workers if worker.process.ready]
+        worker = min(ready, key=lambda one: len(one.under_way), default=None)
+        if worker is None or len(worker.under_way) >= self._ahead:
             return False
-        worker = min(free, key=lambda one: len(one.under_way))
+        if not worker.under_way:
+            self._ahead = min(self._ahead + 1, MOST_AHEAD)
         worker.send(order, parcel)
         return True
 
     def gather(self, order: Order) -> None:
         """Wait until nothing of the order is under way any more."""
+        self._turn(0.0)
+        if order.under_way:
+            self._ahead = max(self._ahead - 1, LEAST_AHEAD)
         waited_since, before = time.monotonic(), order.under_way
         while order.under_way:
             self._turn(LOOK_ROUND)

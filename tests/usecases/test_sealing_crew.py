@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -26,8 +27,8 @@ from consentprofile.store.locks import FileLock
 from consentprofile.store.ports import SealedRow
 from consentprofile.usecases import batches, recording
 from consentprofile.usecases.batches import Batch
-from consentprofile.usecases.sealing import Parcel
-from consentprofile.usecases.sealing_crew import Crew, Order
+from consentprofile.usecases.sealing import Parcel, Sealed
+from consentprofile.usecases.sealing_crew import AHEAD, LEAST_AHEAD, MOST_AHEAD, Crew, Order
 from consentprofile.usecases.session import Session
 from tests.usecases.scene import ACCOUNT, NOW, PURPOSES, Scene, event
 
@@ -233,6 +234,59 @@ def test_a_slot_that_was_altered_is_the_same_error_and_nothing_is_recorded(
 def test_as_many_workers_as_nobody_can_have_are_refused(scene: Scene, workers: int) -> None:
     with pytest.raises(cp.InputError):
         scene.store.record_many([event()], workers=workers)
+
+
+# ---- how much a worker has before it ------------------------------------------------------------
+
+
+class Told:
+    """Stands for a worker: it answers at once where it is ``quick``, and else one parcel when somebody waits."""
+
+    def __init__(self) -> None:
+        self.process = SimpleNamespace(ready=True, alive=True)
+        self.under_way: deque[tuple[Order, Parcel]] = deque()
+        self.quick = False
+
+    def send(self, order: Order, parcel: Parcel) -> None:
+        self.under_way.append((order, parcel))
+        order.under_way += 1
+
+    def turn(self, wait: float) -> list[Sealed]:
+        return [Sealed([], [], 0, 0)] * (len(self.under_way) if self.quick else bool(wait))
+
+    def end(self) -> None:
+        pass
+
+
+def test_whoever_runs_dry_is_handed_more_ahead_and_whoever_is_waited_for_less(scene: Scene) -> None:
+    """So neither the worker nor the process that records stands still, however much that one has to merge."""
+    worker, parcel = Told(), Parcel(0, [], {})
+    with Crew(scene.store._session, 0) as crew:
+        crew._workers = [worker]  # type: ignore[list-item]  # it does what a worker does
+
+        def room() -> int:
+            """How many parcels it may have before it, with those that it has."""
+            worker.quick, order = False, Order()
+            while crew.hand(order, parcel):
+                pass
+            found, worker.quick = len(worker.under_way), True
+            crew.gather(order)
+            return found
+
+        assert room() == AHEAD + 1  # nothing was before it
+        for _ in range(2 * MOST_AHEAD):
+            order = Order()
+            assert crew.hand(order, parcel)
+            crew.gather(order)
+        assert room() == MOST_AHEAD
+        worker.quick, order = False, Order()
+        assert crew.hand(order, parcel)
+        for _ in range(2 * MOST_AHEAD):
+            following = Order()
+            assert crew.hand(following, parcel)
+            crew.gather(order)
+            order = following
+        assert room() == LEAST_AHEAD
 
 
 # ---- workers that end, and stores that do -------------------------------------------------------
