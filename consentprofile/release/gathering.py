@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from consentprofile.release.cells import Places, Pseudonyms
     from consentprofile.release.measures.measure import Numbers
 
 
@@ -25,41 +26,18 @@ def gathered(spec: ReleaseSpec, portions: Sequence[Portion], gone: NDArray[np.bo
     """
     import numpy as np
 
-    pseudonyms = np.concatenate([portion.pseudonyms for portion in portions])
     its = [slice(*span) for span in pairwise(accumulate((len(one.pseudonyms) for one in portions), initial=0))]
     if gone is not None and gone.any():
         portions = [_without(portion, gone[own]) for portion, own in zip(portions, its, strict=True)]
-    counts = np.zeros(len(pseudonyms), dtype=bool)
-    sizes = np.zeros(len(spec.keys), dtype=np.int64)
-    for portion, own in zip(portions, its, strict=True):
-        counts[own][portion.account] = True
-        sizes += np.bincount(portion.cell, minlength=len(sizes))
-    behind = np.flatnonzero(counts)
-    pseudonyms = pseudonyms[behind]
-    rising = _rising(pseudonyms)
-    place = np.zeros(len(counts), dtype=np.uint32)
-    place[behind[rising]] = np.arange(len(behind), dtype=np.uint32)
-    pseudonyms = pseudonyms[rising]
-    if (pseudonyms[1:] == pseudonyms[:-1]).any():
-        raise ValueError("an account is counted once, with all of its events")
-    # Portion by portion, each put in order of its cells, into arrays that have room for all: nothing else is as large.
-    ends = np.cumsum(sizes)
-    free = ends - sizes
-    members = np.empty(int(sizes.sum()), dtype=np.uint32)
-    amounts = [np.empty(len(members), dtype=np.int64) for _ in _amounts(portions)]
-    for portion, own in zip(portions, its, strict=True):
-        order, room = _room(portion, free)
-        members[room] = place[own][portion.account[order]]
-        for kept, added in zip(amounts, portion.amounts or (), strict=True):
-            kept[room] = added[order]
-    width = len(spec.measure.parts)
-    rows = [slice(end - size, end) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]
+    pseudonyms, place = _numbered(portions, its)
+    members, amounts, rows = _by_cell(portions, [place[own] for own in its], len(spec.keys))
     for row in rows:
         if amounts:
             order = np.argsort(members[row])
-            for kept in amounts:
-                kept[row] = kept[row][order]
+            for added in amounts:
+                added[row] = added[row][order]
         members[row].sort()
+    width = len(spec.measure.parts)
     cells = []
     for number, (key, part) in enumerate(spec.cells):
         row = rows[number // width]
@@ -69,6 +47,46 @@ def gathered(spec: ReleaseSpec, portions: Sequence[Portion], gone: NDArray[np.bo
     return Counted(pseudonyms, tuple(cells))
 
 
+def _numbered(portions: Sequence[Portion], its: Sequence[slice]) -> tuple[Pseudonyms, Places]:
+    """The pseudonyms of those who count in any cell, rising; and for each of all the portions' its place among them."""
+    import numpy as np
+
+    pseudonyms = np.concatenate([portion.pseudonyms for portion in portions])
+    counts = np.zeros(len(pseudonyms), dtype=bool)
+    for portion, own in zip(portions, its, strict=True):
+        counts[own][portion.account] = True
+    behind = np.flatnonzero(counts)
+    behind = behind[_rising(pseudonyms[behind])]
+    place = np.zeros(len(counts), dtype=np.uint32)
+    place[behind] = np.arange(len(behind), dtype=np.uint32)
+    pseudonyms = pseudonyms[behind]
+    if (pseudonyms[1:] == pseudonyms[:-1]).any():
+        raise ValueError("an account is counted once, with all of its events")
+    return pseudonyms, place
+
+
+def _by_cell(
+    portions: Sequence[Portion], places: Sequence[Places], cells: int
+) -> tuple[Places, list[Numbers], list[slice]]:
+    """The places of all pairs' accounts and what these add, those of a cell together; and where each cell's are.
+
+    Each portion is sorted by itself, into arrays that have room for all: nothing else is as large as these.
+    """
+    import numpy as np
+
+    sizes = sum((np.bincount(one.cell, minlength=cells) for one in portions), start=np.zeros(cells, dtype=np.int64))
+    ends = np.cumsum(sizes)
+    free = ends - sizes
+    members = np.empty(int(sizes.sum()), dtype=np.uint32)
+    amounts = [np.empty(len(members), dtype=np.int64) for _ in portions[0].amounts or ()]
+    for portion, place in zip(portions, places, strict=True):
+        order, room = _room(portion.cell, free)
+        members[room] = place[portion.account[order]]
+        for every, added in zip(amounts, portion.amounts or (), strict=True):
+            every[room] = added[order]
+    return members, amounts, [slice(end - size, end) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]
+
+
 def _without(portion: Portion, gone: NDArray[np.bool_]) -> Portion:
     """The pairs of those who have not gone."""
     kept = ~gone[portion.account]
@@ -76,19 +94,14 @@ def _without(portion: Portion, gone: NDArray[np.bool_]) -> Portion:
     return portion._replace(account=portion.account[kept], cell=portion.cell[kept], amounts=amounts)
 
 
-def _amounts(portions: Sequence[Portion]) -> tuple[Numbers, ...]:
-    return next((portion.amounts for portion in portions if portion.amounts is not None), ())
-
-
-def _room(portion: Portion, free: Numbers) -> tuple[Numbers, Numbers]:
-    """What sorts the pairs of a portion by cell, and where each of them goes then: from ``free`` on, which is moved."""
+def _room(cell: Places, free: Numbers) -> tuple[Numbers, Numbers]:
+    """What sorts pairs by ``cell``, and where each of them goes then: from what is ``free`` in its cell on, which is
+    moved."""
     import numpy as np
 
-    cell = portion.cell
-    if len(free) <= np.iinfo(np.uint16).max:  # sorted by counting, several times as fast
-        cell = cell.astype(np.uint16)
-    order = np.argsort(cell, kind="stable")
-    sizes = np.bincount(portion.cell, minlength=len(free))
+    # (numbers of 16 bits are sorted by counting, several times as fast)
+    order = np.argsort(cell.astype(np.uint16) if len(free) <= 1 << 16 else cell, kind="stable")
+    sizes = np.bincount(cell, minlength=len(free))
     before = np.cumsum(sizes) - sizes
     room = np.arange(len(order)) + np.repeat(free - before, sizes)
     free += sizes
