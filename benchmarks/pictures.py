@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,12 +35,15 @@ _COLOURS: Final = {
 }
 _CAPTIONS: Final = {
     "rate.svg": "Events a second by the events in the store, one purpose, accounts in random order, 1,000 events in a "
-    "transaction. Ours includes the compaction that recording does on its way.",
+    "transaction. Ours includes the compaction that recording does on its way. Stretches shorter than a tenth of what "
+    "is in the store are drawn together, at their mean.",
     "calls.svg": "How long single calls took: half of them less than the value at 1 in 2, all but one in a hundred "
     "less than that at 1 in 100.",
     "reads.svg": "Time of one profile by the number of its events, median, audit entry included.",
 }
 
+_CLOSEST: Final = 1.1
+"""How many times as far as the last one the next point of a rate lies, at least."""
 _LONGEST: Final = 34
 """Letters of a name that still stand in one line."""
 
@@ -57,6 +61,8 @@ def draw(parts: Iterable[Part], folder: Path) -> list[tuple[str, str]]:
         ("reads.svg", READS, _reads),
     ):
         lines = list(_joined(curve for _, curve in curves if curve.picture == picture))
+        if painter is _rate:
+            lines = [_averaged(line) for line in lines]
         if lines:
             _paint(lines, folder / name, painter)
             drawn.append((name, _CAPTIONS[name]))
@@ -74,6 +80,18 @@ def _joined(curves: Iterable[Curve]) -> Iterator[Line]:
             end = points[-1][0] if points else 0.0
             points += [point for point in zip(curve.x, curve.y, strict=True) if point[0] > end]
         yield name, [x for x, _ in points], [y for _, y in points]
+
+
+def _averaged(rate: Line) -> Line:
+    """The same rate in stretches that grow with what is there: on a logarithmic axis equal ones would lie on a heap."""
+    name, x, y = rate
+    points, begin, seconds = [(x[0], y[0])], x[0], 0.0
+    for (before, at), speed in zip(pairwise(x), y[1:], strict=True):
+        seconds += (at - before) / speed
+        if at >= begin * _CLOSEST or at == x[-1]:
+            points.append((at, (at - begin) / seconds))
+            begin, seconds = at, 0.0
+    return name, [at for at, _ in points], [speed for _, speed in points]
 
 
 # ---- matplotlib, which has no types worth the name for what is done here ---------------------------

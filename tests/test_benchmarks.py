@@ -309,6 +309,12 @@ def test_curves_of_several_runs_become_one_line_whose_points_are_of_the_shortest
     assert (tmp_path / file).read_bytes() == first
 
 
+def test_stretches_that_would_lie_on_a_heap_are_drawn_at_their_mean_rate() -> None:
+    """Events by the seconds that all of them took: the mean of the rates would be too high."""
+    rate = "consentprofile", [100.0, 104.0, 112.0, 113.0, 114.0], [7.0, 4.0, 2.0, 1.0, 1.0]
+    assert pictures._averaged(rate) == ("consentprofile", [100.0, 112.0, 114.0], [7.0, 12 / 5, 1.0])
+
+
 def test_what_is_measured_replaces_what_stood_there_and_nothing_else() -> None:
     page = f"# before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     written = report.put(page, "new")
