@@ -176,8 +176,8 @@ def _bad_value(wrong: click.BadParameter) -> str:
     if isinstance(kind, click.Choice):
         return f"{named} takes one of {', '.join(map(str, kind.choices))}"
     if isinstance(kind, click.IntRange | click.types.IntParamType):
-        most = kind.max if isinstance(kind, click.IntRange) else None
-        return f"{named} takes a whole number, {'0 or more' if most is None else f'0 to {most:g}'}"
+        least, most = (kind.min or 0, kind.max) if isinstance(kind, click.IntRange) else (0, None)
+        return f"{named} takes a whole number, {least:.0f} {'or more' if most is None else f'to {most:.0f}'}"
     return f"{named} has a value that it cannot take"
 
 
