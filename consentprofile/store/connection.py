@@ -49,6 +49,8 @@ class Connection(sqlite3.Connection):
     """
 
     kept: sqlite3.Cursor | None = None
+    cache_kib: int = CACHE_KIB
+    """The KiB of pages that it keeps, unless :func:`keep_pages` says otherwise."""
 
 
 def kept_cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
@@ -60,7 +62,7 @@ def kept_cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
     return connection.kept
 
 
-def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
+def connect(path: Path, *, wait: float = 5.0) -> Connection:
     """A connection to one of the two files, its pragmas set and read back. Raises :class:`UnsupportedEnvironment`."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait, isolation_level=None, check_same_thread=False,
@@ -74,7 +76,8 @@ def connect(path: Path, *, wait: float = 5.0) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
             if connection.execute(f"PRAGMA {name}").fetchone() != (wanted,):
                 raise UnsupportedEnvironment(f"SQLite {sqlite3.sqlite_version} did not take {name} = {wanted}")
-        connection.execute(f"PRAGMA cache_size = -{cache_kib(path)}")
+        connection.cache_kib = cache_kib(path)
+        keep_pages(connection, few=False)
         connection.execute(f"PRAGMA cache_spill = {_CHANGED_PAGES}")
         connection.text_factory = _text
     except sqlite3.OperationalError as error:  # the disk, or another program: not the content
@@ -102,13 +105,13 @@ def cache_kib(path: Path) -> int:
     return min(CACHE_KIB, max(_LEAST_KIB, size // _TOP))
 
 
-def keep_pages(connection: sqlite3.Connection, path: Path, *, few: bool) -> None:
-    """Keep few pages of the file at ``path`` from now on, or as many as ever.
+def keep_pages(connection: Connection, *, few: bool) -> None:
+    """Keep few pages from now on, or as many as ever.
 
     Whoever goes through a whole file meets no page twice: a large cache would only touch all of its memory, which is
     dear the first time, and lose what it held.
     """
-    connection.execute(f"PRAGMA cache_size = -{_FEW_KIB if few else cache_kib(path)}")
+    connection.execute(f"PRAGMA cache_size = -{_FEW_KIB if few else connection.cache_kib}")
 
 
 def _text(stored: bytes) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -169,16 +169,19 @@ class Ground:
 
     @contextmanager
     def scanning(self) -> Iterator[None]:
-        """Keep few pages of both files during the block, in which all of them are gone through. Takes no lock."""
-        self._keep_pages(few=True)
+        """Keep few pages of both files during the block, in which all of them are gone through. Takes no lock.
+
+        Other threads that use this store meanwhile have few pages, too.
+        """
+        connections = self.files.keys, self.files.data
         try:
+            for connection in connections:
+                keep_pages(connection, few=True)
             yield
         finally:
-            self._keep_pages(few=False)
-
-    def _keep_pages(self, *, few: bool) -> None:
-        for connection, name in ((self.files.keys, KEYS), (self.files.data, DATA)):
-            keep_pages(connection, self.path / name, few=few)
+            with suppress(sqlite3.Error):  # they are closed, or the disk fails: whoever asks them next is told
+                for connection in connections:
+                    keep_pages(connection, few=False)
 
     def damage(self) -> list[tuple[str, str]]:
         """What SQLite itself finds wrong with its files: (file, problem)."""

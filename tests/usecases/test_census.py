@@ -127,6 +127,22 @@ def test_a_worker_that_takes_long_answers_with_what_it_has(
     assert answer.tally.slot.tolist() == [answer.tally.last]
 
 
+def test_a_store_that_is_moved_away_meanwhile_is_told_of_as_ever(scene: Scene, spec: Path) -> None:
+    """What the release is told is not covered by what it does on its way out."""
+    store, elsewhere = scene.folder / "store", scene.folder / "elsewhere"
+
+    def move(done: int, last: int) -> None:
+        if store.exists():
+            store.rename(elsewhere)
+
+    try:
+        with pytest.raises(cp.StoreFault):
+            scene.store.release(spec, scene.folder / "out", workers=0, progress=move)
+    finally:
+        elsewhere.rename(store)
+    assert not (scene.folder / "out").exists()
+
+
 def test_each_account_is_told_of_once(scene: Scene, spec: Path) -> None:
     told: list[tuple[int, int]] = []
     scene.store.release(spec, scene.folder / "out", workers=2, progress=lambda *now: told.append(now))
