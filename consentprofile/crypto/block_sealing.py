@@ -7,18 +7,14 @@ about 8 microseconds, of which two thirds are the libraries that seal and hash.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from typing import Final, NamedTuple, NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
 from consentprofile.crypto.aead import KEY_BYTES, SealingKey, seal_once
 from consentprofile.crypto.binding import RecordBinding, RecordType
-from consentprofile.crypto.slots import HEADER, NO_KEY, RECORD_BYTES, VERSION, Slot, SlotKind, decode
+from consentprofile.crypto.slots import HEADER, NO_KEY, NO_KEY_HERE, RECORD_BYTES, VERSION, Slot, SlotKind, decode
 from consentprofile.crypto.tags import CompartmentSecret
 from consentprofile.errors import DestroyedKey
-
-_FORM: Final = VERSION << 8 | SlotKind.COMPARTMENT
-_FIELDS: Final = struct.Struct(">HBQHIqq32s")  # the header up to its tag, version and kind as one number
 
 
 class CompartmentSlot(NamedTuple):
@@ -41,8 +37,8 @@ class CompartmentSlot(NamedTuple):
         """The slot behind its bytes; None where they are not those of a compartment of the account with this tag."""
         if len(record) != RECORD_BYTES:
             return None
-        form, state, generation, purpose, terms, since, until, own = _FIELDS.unpack_from(record)
-        if form != _FORM or own != tag:
+        version, kind, state, generation, purpose, terms, since, until, own, _ = HEADER.unpack_from(record)
+        if version != VERSION or kind != SlotKind.COMPARTMENT or own != tag:
             return None
         return cls(number, state, generation, purpose, terms, since, until, record)
 
@@ -100,11 +96,12 @@ class BlockSealer:
         Raises :class:`DestroyedKey` for an empty slot, and :class:`CorruptRecord` if the slot, its header or the terms
         are not those that the key was wrapped with.
         """
-        number, _, generation, _, _, _, _, record = slot
-        if record.endswith(NO_KEY):
-            raise DestroyedKey("the key of this slot has been destroyed; what it sealed cannot be opened by anyone")
-        bound = self._key.associate(number, generation, record[: HEADER.size] + terms)
-        return BlockKey(self._wrapping.open(record[HEADER.size :], bound), self._block.associate(number, generation))
+        number, record = slot.number, slot.record
+        if not slot.key_held:
+            raise DestroyedKey(NO_KEY_HERE)
+        bound = self._key.associate(number, slot.generation, record[: HEADER.size] + terms)
+        opened = self._wrapping.open(record[HEADER.size :], bound)
+        return BlockKey(opened, self._block.associate(number, slot.generation))
 
     def __repr__(self) -> str:
         return "<BlockSealer, withheld>"

@@ -93,20 +93,6 @@ class SlotKey:
         raise TypeError("keys are not pickled")
 
 
-def open_slot(binding: Binding, wrapping: SealingKey, slot: Slot, purpose: str, terms: bytes) -> bytes:
-    """The key and the secret (32 bytes each) that ``wrapping`` wraps in the slot.
-
-    Raises :class:`DestroyedKey`, :class:`CorruptRecord`.
-    """
-    number, header, wrapped = slot
-    if wrapped == slots.NO_KEY:
-        raise DestroyedKey("the key of this slot has been destroyed; what it sealed cannot be opened by anyone")
-    associated = binding.associate(
-        _WRAPS[header.kind], number, header.generation, purpose=purpose, bound=header.encode() + terms
-    )
-    return wrapping.open(wrapped, associated)
-
-
 class EpochKeys:
     """The opened keys of one epoch. Whoever holds only some of them can open only what these wrap.
 
@@ -263,7 +249,7 @@ class EpochKeys:
         Raises :class:`DestroyedKey` for an empty slot, and :class:`CorruptRecord` if the slot, its header or the
         terms are not those that the key was wrapped with. Cost: about 4 microseconds.
         """
-        opened = open_slot(self.binding, self._wrapping(slot.header, purpose), slot, purpose, terms)
+        opened = self._unwrap(slot, purpose, terms)
         return SlotKey(self.binding, slot.number, slot.header.generation, purpose, opened)
 
     def _wrap(self, number: int, header: SlotHeader, opened: bytes, purpose: str, terms: bytes) -> Slot:
@@ -276,7 +262,12 @@ class EpochKeys:
         )
 
     def _unwrap(self, slot: Slot, purpose: str, terms: bytes) -> bytes:
-        return open_slot(self.binding, self._wrapping(slot.header, purpose), slot, purpose, terms)
+        """The key and the secret (32 bytes each). Raises :class:`DestroyedKey`, :class:`CorruptRecord`."""
+        number, header, wrapped = slot
+        wrapping = self._wrapping(header, purpose)
+        if wrapped == slots.NO_KEY:
+            raise DestroyedKey(slots.NO_KEY_HERE)
+        return wrapping.open(wrapped, self._associate(number, header, purpose, terms))
 
     # ---- the officer's own records ---------------------------------------------------------------
 

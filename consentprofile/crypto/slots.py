@@ -36,6 +36,8 @@ RECORD_BYTES: Final = HEADER.size + WRAPPED_BYTES
 NO_KEY: Final = bytes(WRAPPED_BYTES)
 NOBODY: Final = bytes(32)
 NO_KEY_ID: Final = bytes(16)
+NO_KEY_HERE: Final = "the key of this slot has been destroyed; what it sealed cannot be opened by anyone"
+"""What whoever asks for the key of an empty slot is told."""
 
 
 class SlotKind(IntEnum):

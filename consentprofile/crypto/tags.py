@@ -44,8 +44,14 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     """
     if len(key) > _BLOCK_BYTES:
         return hmac.digest(key, message, "sha256")
+    inner, outer = _begun(key)
+    return sha256(outer + sha256(inner + message).digest()).digest()
+
+
+def _begun(key: bytes) -> tuple[bytes, bytes]:
+    """What is hashed before the message, and before the inner digest, with a key of at most 64 bytes."""
     block = key.ljust(_BLOCK_BYTES, b"\x00")
-    return sha256(block.translate(_OUTER) + sha256(block.translate(_INNER) + message).digest()).digest()
+    return block.translate(_INNER), block.translate(_OUTER)
 
 
 def hmac_sha256_each(keys: Rows, message: bytes) -> Rows:
@@ -98,9 +104,8 @@ class IndexKey(_Keyed):
     def __init__(self, key: bytes) -> None:
         super().__init__(key)
         # What every tag begins with is hashed once: one index key makes all of them.
-        block = key.ljust(_BLOCK_BYTES, b"\x00")
-        self._inner = sha256(block.translate(_INNER) + _ACCOUNT)
-        self._outer = sha256(block.translate(_OUTER))
+        inner, outer = _begun(key)
+        self._inner, self._outer = sha256(inner + _ACCOUNT), sha256(outer)
 
     def account(self, normalized: bytes) -> bytes:
         """The full-length tag of an account, 32 bytes."""
@@ -128,19 +133,18 @@ class CompartmentSecret(_Secret):
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
-        # The secret filled up and changed as HMAC begins with it, once for all that is made of it.
-        block = key.ljust(_BLOCK_BYTES, b"\x00")
-        self._inner, self._outer = block.translate(_INNER), block.translate(_OUTER)
+        self._inner, self._outer = _begun(key)  # once for all that is made of it
 
     def event(self, given: str) -> bytes:
         """The stored id of an event, 16 bytes."""
-        inner = sha256(self._inner + _EVENT + given.encode()).digest()
-        return sha256(self._outer + inner).digest()[:SHORT_BYTES]
+        return self._digest(_EVENT + given.encode())
 
     def token(self, field: str, value: str) -> bytes:
         """The digest that stands for a token, 16 bytes; the same value in another field gives another one."""
-        inner = sha256(self._inner + _token_use(field) + value.encode()).digest()
-        return sha256(self._outer + inner).digest()[:SHORT_BYTES]
+        return self._digest(_token_use(field) + value.encode())
+
+    def _digest(self, message: bytes) -> bytes:
+        return sha256(self._outer + sha256(self._inner + message).digest()).digest()[:SHORT_BYTES]
 
 
 def members(secrets: Rows) -> Rows:

@@ -182,8 +182,9 @@ class _Walk:
             number += 1
 
     def _note(self, cursor: Numbers, place: Numbers) -> NDArray[np.uint8]:
-        """Note the values of the fields that are asked for; the field of each event at ``place``, whose pair begins at
-        ``cursor``."""
+        """Note where values of the fields that are asked for begin; the field of each pair, which begins at ``cursor``
+        and is of the event at ``place``.
+        """
         named: NDArray[np.uint8] = self._bytes[cursor]
         for field, begins in self._fields.items():
             here = named == field

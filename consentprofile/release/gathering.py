@@ -95,8 +95,10 @@ def _without(portion: Portion, gone: NDArray[np.bool_]) -> Portion:
 
 
 def _room(cell: Places, free: Numbers) -> tuple[Numbers, Numbers]:
-    """What sorts pairs by ``cell``, and where each of them goes then: from what is ``free`` in its cell on, which is
-    moved."""
+    """What sorts pairs by ``cell``, and where each of them goes then: from where its cell is ``free`` on.
+
+    ``free`` is moved behind them.
+    """
     import numpy as np
 
     # (numbers of 16 bits are sorted by counting, several times as fast)
