@@ -47,15 +47,18 @@ class Cell(NamedTuple):
 
 
 class Portion(NamedTuple):
-    """What was counted of some accounts: pairs of an account's place in ``pseudonyms`` and a cell's, each pair once.
+    """What was counted of some accounts: who counts in which cell, the accounts of a cell together, each once in it.
 
-    ``pseudonyms`` are in the order in which accounts came, those that count nowhere included. A cell's place is that in
-    ``ReleaseSpec.keys``. ``amounts`` has an array for each part of the measure; None where everybody adds one.
+    ``pseudonyms`` are in the order in which accounts came, those that count nowhere included; ``account`` are places
+    among these. ``cell`` are the places in ``ReleaseSpec.keys`` of the cells that have any account, rising, and
+    ``sizes`` how many each of them has. ``amounts`` has for each part of the measure an array of what the accounts add;
+    None where everybody adds one.
     """
 
     pseudonyms: NDArray[np.bytes_]
-    account: Places
+    account: NDArray[np.uint32]
     cell: Places
+    sizes: NDArray[np.uint32]
     amounts: tuple[Numbers, ...] | None
 
     def __repr__(self) -> str:

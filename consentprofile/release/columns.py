@@ -35,10 +35,11 @@ FEWEST: Final = 8
 """Where fewer blocks than these have another event, a step costs more than reading them one by one."""
 
 _AHEAD: Final = 64
-"""Bytes behind the last block, and once more behind where cursors that went astray are left: a step looks ahead."""
+"""Zeros behind the last block, and once more behind where what is astray is read: a step looks ahead."""
 
 # MessagePack: the first byte of what is met, and how many bytes it takes in all.
 _FIXED_ARRAY: Final = 0x90
+_LONG_ARRAY: Final = 16
 _ARRAY_16: Final = 0xDC
 _BYTES_8: Final = 0xC4
 _UINT_32: Final = 0xCE
@@ -54,6 +55,7 @@ _HEAD: Final = (
     ("kind", "u1"),
 )
 """What an event's array begins with, before its fields."""
+_HEAD_ELEMENTS: Final = 3
 _HEAD_BYTES: Final = _DIGEST + 5 + 1
 _LEAST: Final = 1 + _HEAD_BYTES
 """Bytes of an event without fields, its array's own head included."""
@@ -104,7 +106,12 @@ def read(text: bytes, lengths: Numbers, policy: int, fields: Iterable[int]) -> t
 
 
 class _Walk:
-    """The cursors on their way. Blocks are taken in falling order of their events, so those with more come first."""
+    """The cursors on their way. Blocks are taken in falling order of their events, so those with more come first.
+
+    A cursor only goes forward, so one that has gone past the end of its block is never again at it. It may be anywhere
+    then, and what is read there is the zero that the text ends with. Where many events are left in few blocks, each
+    call of numpy costs what hundreds of elements do, so there are few calls to a step.
+    """
 
     def __init__(self, text: bytes, lengths: Numbers, policy: int, fields: Iterable[int]) -> None:
         import numpy as np
@@ -112,7 +119,9 @@ class _Walk:
         text += bytes(2 * _AHEAD)
         self._text = text
         self._bytes = np.frombuffer(text, dtype=np.uint8)
-        self._astray = len(text) - _AHEAD  # no block ends here
+        self._behind = self._bytes[1:]
+        """The byte behind each."""
+        self._astray = len(text) - _AHEAD  # no block ends here or behind
         self._end = np.cumsum(lengths)
         cursor = self._end - lengths
         named = self._bytes[cursor + 1] if policy <= _LARGEST_FIXED else np.full(len(lengths), 0xFF, dtype=np.uint8)
@@ -136,12 +145,13 @@ class _Walk:
         """How many elements the arrays have that begin at ``cursor``, and where these begin; -1 for no array."""
         import numpy as np
 
-        head = self._bytes[cursor].astype(np.int64)
+        head = self._bytes.take(cursor, mode="clip").astype(np.int64)
         long = head == _ARRAY_16
         count = np.where(head >> 4 == _FIXED_ARRAY >> 4, head & 15, -1)
         if not long.any():
             return count, cursor + 1
-        return np.where(long, self._wide(">u2")[cursor + 1], count), cursor + np.where(long, 3, 1)
+        wide = self._wide(">u2")[np.minimum(cursor + 1, self._astray)]
+        return np.where(long, wide, count), cursor + np.where(long, 3, 1)
 
     def _wide(self, kind: str) -> Numbers:
         """The number of this type that begins at each byte: a view, nothing is copied."""
@@ -154,52 +164,64 @@ class _Walk:
         """Take every cursor through the events of its block."""
         import numpy as np
 
-        falling = self._counts[self._order]
+        fewer = -self._counts[self._order]
         base = self._base[self._order]
-        astray, lead, step, text = self._astray, _leads(), _steps(), self._bytes
-        number = 0
-        while True:
-            going = int(np.searchsorted(-falling, -number, side="left"))
+        most = -int(fewer.min(initial=0))
+        for number, going in enumerate(np.searchsorted(fewer, -np.arange(most)).tolist()):
             if going < FEWEST:
                 return
             place = base[:going] + number
-            size, cursor = self._array(self._cursor[:going])
+            pairs, cursor = self._event(self._cursor[:going])
             self._head[place] = cursor
-            shaped = (size & 1 == 1) & (size >= 3) & (size <= 3 + 2 * _MOST_PAIRS)
-            cursor = np.where(shaped, cursor + _HEAD_BYTES, astray)
-            left = np.where(shaped, (size - 3) >> 1, 0)
-            all_have = int(left.min())
-            for pair in range(int(left.max())):
+            cursor = cursor + _HEAD_BYTES
+            all_have = int(pairs.min())
+            for pair in range(int(pairs.max())):
                 if pair < all_have:
-                    named = self._note(cursor, place)
-                    cursor = np.minimum(cursor + lead.take(named) + step.take(text[cursor + 1]), astray)
+                    cursor = self._passed(cursor, place)
                 else:
-                    some = np.flatnonzero(left > pair)
-                    at = cursor[some]
-                    named = self._note(at, place[some])
-                    cursor[some] = np.minimum(at + lead.take(named) + step.take(text[at + 1]), astray)
+                    some = np.flatnonzero(pairs > pair)
+                    cursor[some] = self._passed(cursor[some], place[some])
             self._cursor[:going] = cursor
-            number += 1
 
-    def _note(self, cursor: Numbers, place: Numbers) -> NDArray[np.uint8]:
-        """Note where values of the fields that are asked for begin; the field of each pair, which begins at ``cursor``
-        and is of the event at ``place``.
+    def _event(self, cursor: Numbers) -> tuple[Numbers, Numbers]:
+        """How many pairs the events have whose arrays begin at ``cursor``, and where their heads begin; astray for what
+        is no event."""
+        import numpy as np
+
+        pairs = _few_pairs().take(self._bytes.take(cursor, mode="clip"))
+        if (pairs >= 0).all():
+            return pairs, cursor + 1
+        size, cursor = self._array(cursor)
+        shaped = (size & 1 == 1) & (size >= _HEAD_ELEMENTS) & (size <= _HEAD_ELEMENTS + 2 * _MOST_PAIRS)
+        return np.where(shaped, (size - _HEAD_ELEMENTS) >> 1, 0), np.where(shaped, cursor, self._astray)
+
+    def _passed(self, cursor: Numbers, place: Numbers) -> Numbers:
+        """Behind the pairs that begin at ``cursor``, one of each of the events at ``place``.
+
+        Where values of the fields that are asked for begin, is noted.
         """
-        named: NDArray[np.uint8] = self._bytes[cursor]
+        import numpy as np
+
+        named = self._bytes.take(cursor, mode="clip")
         for field, begins in self._fields.items():
             here = named == field
-            if here.all():  # mostly every event has the same field here
+            many = np.count_nonzero(here)
+            if many == len(here):  # mostly every event has the same field here
                 begins[place] = cursor + 1
-            elif here.any():
+            elif many:
                 begins[place[here]] = cursor[here] + 1
-        return named
+        takes = _pair_bytes().take(self._behind.take(cursor, mode="clip"))
+        if not named.tobytes().isascii():  # the quickest way to ask whether any is above _LARGEST_FIXED
+            takes[named > _LARGEST_FIXED] = _UNKNOWN
+        passed: Numbers = cursor + takes
+        return passed
 
     def columns(self) -> tuple[Columns, NDArray[np.bool_]]:
         """The events of the blocks that were read, and which blocks these are."""
         import numpy as np
 
         block = np.repeat(np.arange(len(self._counts)), self._counts)
-        head = self._wide(f"V{_HEAD_BYTES}")[self._head].view(_head())
+        head = self._wide(f"V{_HEAD_BYTES}")[np.minimum(self._head, self._astray)].view(_head())
         read = self._read(block, head)
         fields = self._fields
         if not read.all():
@@ -259,22 +281,25 @@ def _head() -> np.dtype[np.void]:
 
 
 @lru_cache(maxsize=1)
-def _leads() -> Numbers:
-    """By its first byte, how many bytes the position of a field takes in all."""
+def _few_pairs() -> Numbers:
+    """By its first byte, how many pairs an event has that is a short array; -1 for anything else."""
     import numpy as np
 
-    return np.where(np.arange(256) <= _LARGEST_FIXED, 1, _UNKNOWN)
+    pairs = np.full(256, -1, dtype=np.int64)
+    for size in range(_HEAD_ELEMENTS, _LONG_ARRAY, 2):
+        pairs[_FIXED_ARRAY + size] = (size - _HEAD_ELEMENTS) // 2
+    return pairs
 
 
 @lru_cache(maxsize=1)
-def _steps() -> Numbers:
-    """By its first byte, how many bytes a value takes in all."""
+def _pair_bytes() -> Numbers:
+    """By the first byte of its value, how many bytes a pair takes whose field has a position of one byte."""
     import numpy as np
 
-    steps = np.full(256, _UNKNOWN, dtype=np.int64)
-    steps[: _LARGEST_FIXED + 1] = steps[_LARGEST_NEGATIVE:] = 1
-    steps[[0xC2, 0xC3]] = 1
-    steps[_BYTES_8] = _DIGEST
+    pairs = np.full(256, _UNKNOWN, dtype=np.int64)
+    pairs[: _LARGEST_FIXED + 1] = pairs[_LARGEST_NEGATIVE:] = 2
+    pairs[[0xC2, 0xC3]] = 2
+    pairs[_BYTES_8] = 1 + _DIGEST
     for kind, name in _NUMBERS.items():
-        steps[kind] = 1 + np.dtype(name).itemsize
-    return steps
+        pairs[kind] = 2 + np.dtype(name).itemsize
+    return pairs

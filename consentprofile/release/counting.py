@@ -139,11 +139,18 @@ class Counting:
         if not self._bins:
             self._count(self._layout.lay_out(()))
         amounts = [bins.amounts for bins in self._bins if bins.amounts is not None]
+        account = np.concatenate([bins.account for bins in self._bins]).astype(np.uint32)
+        cell = np.concatenate([bins.cell for bins in self._bins])
+        # Numbers of 16 bits are sorted by counting, several times as fast.
+        order = np.argsort(cell.astype(np.uint16) if len(self._spec.keys) <= 1 << 16 else cell, kind="stable")
+        sizes = np.bincount(cell)
+        cells = np.flatnonzero(sizes)
         return Portion(
             self._named(0),
-            np.concatenate([bins.account for bins in self._bins]).astype(np.uint32),
-            np.concatenate([bins.cell for bins in self._bins]).astype(np.uint32),
-            tuple(np.concatenate(column) for column in zip(*amounts, strict=True)) if amounts else None,
+            account[order],
+            cells.astype(np.uint32),
+            sizes[cells].astype(np.uint32),
+            tuple(np.concatenate(column)[order] for column in zip(*amounts, strict=True)) if amounts else None,
         )
 
     def _count_waiting(self) -> None:

@@ -68,46 +68,39 @@ def _numbered(portions: Sequence[Portion], its: Sequence[slice]) -> tuple[Pseudo
 def _by_cell(
     portions: Sequence[Portion], places: Sequence[Places], cells: int
 ) -> tuple[Places, list[Numbers], list[slice]]:
-    """The places of all pairs' accounts and what these add, those of a cell together; and where each cell's are.
+    """The places of all cells' accounts and what these add, those of a cell together; and where each cell's are.
 
-    Each portion is sorted by itself, into arrays that have room for all: nothing else is as large as these.
+    They are copied into arrays that have room for all: nothing else is as large as these.
     """
     import numpy as np
 
-    sizes = sum((np.bincount(one.cell, minlength=cells) for one in portions), start=np.zeros(cells, dtype=np.int64))
+    sizes = np.zeros(cells, dtype=np.int64)
+    for portion in portions:
+        sizes[portion.cell] += portion.sizes
     ends = np.cumsum(sizes)
     free = ends - sizes
     members = np.empty(int(sizes.sum()), dtype=np.uint32)
     amounts = [np.empty(len(members), dtype=np.int64) for _ in portions[0].amounts or ()]
     for portion, place in zip(portions, places, strict=True):
-        order, room = _room(portion.cell, free)
-        members[room] = place[portion.account[order]]
+        behind = np.cumsum(portion.sizes, dtype=np.int64)
+        room = np.arange(len(portion.account)) + np.repeat(free[portion.cell] + portion.sizes - behind, portion.sizes)
+        free[portion.cell] += portion.sizes
+        members[room] = place[portion.account]
         for every, added in zip(amounts, portion.amounts or (), strict=True):
-            every[room] = added[order]
+            every[room] = added
     return members, amounts, [slice(end - size, end) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]
 
 
 def _without(portion: Portion, gone: NDArray[np.bool_]) -> Portion:
-    """The pairs of those who have not gone."""
-    kept = ~gone[portion.account]
-    amounts = None if portion.amounts is None else tuple(added[kept] for added in portion.amounts)
-    return portion._replace(account=portion.account[kept], cell=portion.cell[kept], amounts=amounts)
-
-
-def _room(cell: Places, free: Numbers) -> tuple[Numbers, Numbers]:
-    """What sorts pairs by ``cell``, and where each of them goes then: from where its cell is ``free`` on.
-
-    ``free`` is moved behind them.
-    """
+    """Those who have not gone."""
     import numpy as np
 
-    # (numbers of 16 bits are sorted by counting, several times as fast)
-    order = np.argsort(cell.astype(np.uint16) if len(free) <= 1 << 16 else cell, kind="stable")
-    sizes = np.bincount(cell, minlength=len(free))
-    before = np.cumsum(sizes) - sizes
-    room = np.arange(len(order)) + np.repeat(free - before, sizes)
-    free += sizes
-    return order, room
+    kept = ~gone[portion.account]
+    behind = np.append(0, np.cumsum(kept))
+    ends = np.cumsum(portion.sizes, dtype=np.int64)
+    sizes = (behind[ends] - behind[ends - portion.sizes]).astype(np.uint32)
+    amounts = None if portion.amounts is None else tuple(added[kept] for added in portion.amounts)
+    return portion._replace(account=portion.account[kept], sizes=sizes, amounts=amounts)
 
 
 def _rising(pseudonyms: NDArray[np.bytes_]) -> NDArray[np.int64]:

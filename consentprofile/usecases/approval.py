@@ -254,7 +254,7 @@ def _require_releasable(session: Session, spec: ReleaseSpec, now: int) -> None:
     if session.ground.releases.has(spec.digest):
         raise ReleaseRefused("this was released before, and is answered again without an approval")
     known = entries(session)
-    check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(known, spec))
+    check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(known.values(), spec))
 
 
 def _unused(session: Session, approvals: Approvals) -> list[_Given]:

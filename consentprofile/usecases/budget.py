@@ -27,7 +27,7 @@ from consentprofile.release.spec import ReleaseSpec
 from consentprofile.tlog.leaf import Fact, Leaf, Operation
 from consentprofile.usecases.audit import mentioning
 from consentprofile.usecases.consent import moment
-from consentprofile.usecases.released import numbered
+from consentprofile.usecases.released import entries
 from consentprofile.usecases.session import Session
 
 RELEASE, DELTA, SPECIFICATION = "release", "delta", "specification"
@@ -165,7 +165,7 @@ def disagreements(session: Session) -> Iterator[tuple[int, str]]:
     """
     try:
         leaves = [dict(leaf.facts).get(RELEASE) for leaf in mentioning(session, _ACTS[:1])]
-        kept = {number for number, entry in numbered(session).items() if isinstance(entry, ChargedEntry)}
+        kept = {number for number, entry in entries(session).items() if isinstance(entry, ChargedEntry)}
     except (BrokenLog, CorruptRecord):
         return
     told = {number for number in leaves if isinstance(number, int)}
@@ -205,7 +205,7 @@ def budget(session: Session, purpose: str) -> Budget:
     if whole is None:
         raise InputError("this purpose has no privacy budget; epsilon_per_year or rho_per_year in the policy gives one")
     with session.ground.writing():
-        now, known = session.now(), numbered(session)
+        now, known = session.now(), entries(session)
         made = [charge for charge in Charges(session, purpose).made(known) if now < charge.until]
     gone, rest, more = spent(whole, made, now), left(whole, made, now), more_at(made, now)
     answered = {number for number, entry in known.items() if entry.files}

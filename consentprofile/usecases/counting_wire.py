@@ -45,12 +45,14 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Packed(Withheld, frozen=True, array_like=True):
-    """A tally as bytes: numbers of accounts and cells of 32 bits, all others of 64, as this machine writes them."""
+    """A tally as bytes: numbers of accounts and cells and their sizes of 32 bits, all others of 64, as this machine
+    writes them."""
 
     last: int
     pseudonyms: bytes
     account: bytes
     cell: bytes
+    sizes: bytes
     amounts: tuple[bytes, ...] | None
     slot: bytes
     generation: bytes
@@ -65,6 +67,7 @@ class Packed(Withheld, frozen=True, array_like=True):
             portion.pseudonyms.tobytes(),
             portion.account.tobytes(),
             portion.cell.tobytes(),
+            portion.sizes.tobytes(),
             None if portion.amounts is None else tuple(added.tobytes() for added in portion.amounts),
             tally.slot.tobytes(),
             tally.generation.tobytes(),
@@ -80,6 +83,7 @@ class Packed(Withheld, frozen=True, array_like=True):
             np.frombuffer(self.pseudonyms, dtype=f"S{PSEUDONYM_BYTES}"),
             np.frombuffer(self.account, dtype=np.uint32),
             np.frombuffer(self.cell, dtype=np.uint32),
+            np.frombuffer(self.sizes, dtype=np.uint32),
             None if self.amounts is None else tuple(map(_integers, self.amounts)),
         )
         return Tally(self.last, portion, _integers(self.slot), _integers(self.generation), _integers(self.until))

@@ -46,7 +46,7 @@ from consentprofile.usecases.budget import Charges
 from consentprofile.usecases.census import Census, Standing
 from consentprofile.usecases.consent import moment
 from consentprofile.usecases.release_traces import note
-from consentprofile.usecases.released import numbered
+from consentprofile.usecases.released import entries
 from consentprofile.usecases.session import Session
 
 
@@ -57,14 +57,15 @@ class Paid(NamedTuple):
     entry: ChargedEntry
 
 
-def require_payable(session: Session, spec: ReleaseSpec, asked: Loss, charges: Charges, now: int) -> None:
+def require_payable(
+    spec: ReleaseSpec, asked: Loss, charges: Charges, known: Mapping[int, ledger.Entry], now: int
+) -> None:
     """Raise before anybody is counted where the release could not be drawn or paid for.
 
     :class:`UnsupportedEnvironment` without the extra ``dp``, :class:`ReleaseRefused` where the budget does not allow
     it. What was paid for already is paid for.
     """
     require_opendp()
-    known = numbered(session)
     if budget.unanswered(charges, known, spec, now) is None:
         budget.require(charges, spec, asked, known, now)
 
@@ -77,7 +78,7 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> Rele
     """
     require_opendp()
     with session.ground.writing():
-        now, known = session.now(), numbered(session)
+        now, known = session.now(), entries(session)
         charges = Charges(session, spec.purpose)
         paid = _paid(charges, known, spec, now)
         if paid is None:
@@ -94,18 +95,24 @@ def plan(session: Session, spec: ReleaseSpec, asked: Loss, asker: Actor) -> Rele
 
 
 def try_to_publish(
-    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, charges: Charges
+    session: Session,
+    spec: ReleaseSpec,
+    census: Census,
+    asker: Actor,
+    approved: Approved,
+    known: Mapping[int, ledger.Entry],
+    charges: Charges,
 ) -> tuple[int, dict[str, bytes], bool] | None:
     """Charge, draw and keep the release, unless somebody else has meanwhile; None where who counts has changed.
 
-    ``charges`` are those to its purpose, followed as far as the log went before anybody was counted.
+    ``known`` is the ledger, and ``charges`` are those to its purpose, as far as they went before anybody was counted.
     """
     if spec.noise is None:
         raise ValueError("this specification asks for no noise")
     standing = census.standing(session)
     find_widths(spec, mechanism(spec, spec.noise.loss))
     with session.ground.writing():
-        now, known = session.now(), numbered(session)
+        now, known = session.now(), entries(session, known)
         files = ledger.answer(known.values(), spec)
         if files is not None:
             return next(number for number, entry in known.items() if entry.spec == spec.canonical), files, True

@@ -6,7 +6,7 @@ compartments in force; an account whose key vanishes on the way is dropped befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from consentprofile.model.ids import Actor
 from consentprofile.release import ledger
 from consentprofile.release.derived import Also, derive, wanted
 from consentprofile.release.figures import Figures, figures_of
-from consentprofile.release.ledger import SALT_BYTES, LedgerEntry
+from consentprofile.release.ledger import SALT_BYTES, Entry, LedgerEntry
 from consentprofile.release.manifest import manifest
 from consentprofile.release.plan import ReleasePlan
 from consentprofile.release.plan import plan as plan_release
@@ -81,12 +81,13 @@ def release(
     asker = release_traces.asker(session, actor)
     spec = read_spec(text, name, session.policy)
     charges = Charges(session, spec.purpose)
-    found = _answer(session, spec, asker, charges)
+    known = released.entries(session)
+    found = _answer(session, spec, asker, charges, known)
     if found is None:
         approved = Approved(session, spec, asker)
         approved.require()
         census = take(session, spec, text, workers=workers, progress=progress)
-        found = _publish(session, spec, census, asker, approved, charges)
+        found = _publish(session, spec, census, asker, approved, charges, known)
     heads.checkpoint_if_grown(session)  # over the answer before it is out: no data.db from before it is the newest then
     number, files, repeated = found
     beside = derive(files, derived)
@@ -117,13 +118,12 @@ def plan(
     with session.ground.writing():
         now = session.now()
         entries = released.entries(session, known)
-        answered = next((entry for entry in entries if entry.spec == spec.canonical), None)
+        number, answered = next(_asked(entries, spec), (0, None))
         if answered is None:
-            check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+            check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries.values(), spec))
         with session.ground.files.data_transaction(full=False):
             note(session, Operation.RELEASE_PLANNED, now, spec.purpose, asker)
     if isinstance(answered, LedgerEntry):
-        number = entries.index(answered) + 1
         cells = released.settled(session, number).cells
         return msgspec.structs.replace(plan_release(spec, cells), answered_by=number)
     counted = take(session, spec, text, workers=workers, progress=progress).standing(session).counted
@@ -132,63 +132,75 @@ def plan(
     return msgspec.structs.replace(plan_release(spec, cells), approved=is_approved(session, spec))
 
 
+def _asked(entries: Mapping[int, Entry], spec: ReleaseSpec) -> Iterator[tuple[int, Entry]]:
+    """Number and entry of what was answered or paid for under this very specification."""
+    return ((number, entry) for number, entry in entries.items() if entry.spec == spec.canonical)
+
+
 def _answer(
-    session: Session, spec: ReleaseSpec, asker: Actor, charges: Charges
+    session: Session, spec: ReleaseSpec, asker: Actor, charges: Charges, known: Mapping[int, Entry]
 ) -> tuple[int, dict[str, bytes], bool] | None:
     """What this specification was answered with, read with a leaf; or None, once the period was found releasable."""
-    known = released.entries(session)
     with session.ground.writing():
         now = session.now()
         entries = released.entries(session, known)
-        files = ledger.answer(entries, spec)
+        files = ledger.answer(entries.values(), spec)
         if files is None:
-            check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+            check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries.values(), spec))
             if spec.noise is not None:
-                noising.require_payable(session, spec, spec.noise.loss, charges, now)
+                noising.require_payable(spec, spec.noise.loss, charges, entries, now)
             return None
-        number = next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical)
+        number, _ = next(_asked(entries, spec))
         with session.ground.files.data_transaction(full=True):
             note(session, Operation.RELEASE_READ, now, spec.purpose, asker, (("release", number),))
     return number, files, True
 
 
 def _publish(
-    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, charges: Charges
+    session: Session,
+    spec: ReleaseSpec,
+    census: Census,
+    asker: Actor,
+    approved: Approved,
+    charges: Charges,
+    known: Mapping[int, Entry],
 ) -> tuple[int, dict[str, bytes], bool]:
     """Protect what was counted and keep it in the ledger, unless somebody else has answered meanwhile.
+
+    ``known`` is the ledger as it was before anybody was counted; none of that is opened again.
 
     What takes long is done before the writer lock is taken. Where keyring or ledger change between the two it is done
     anew, and at last under the lock.
     """
     attempt = _try_to_publish if spec.noise is None else partial(noising.try_to_publish, charges=charges)
     for _ in range(ATTEMPTS):
-        found = attempt(session, spec, census, asker, approved)
+        found = attempt(session, spec, census, asker, approved, known)
         if found is not None:
             return found
     with session.ground.writing():
-        while (found := attempt(session, spec, census, asker, approved)) is None:
+        while (found := attempt(session, spec, census, asker, approved, known)) is None:
             pass  # the clock has passed the end of a consent
     return found
 
 
 def _try_to_publish(
-    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved
+    session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, known: Mapping[int, Entry]
 ) -> tuple[int, dict[str, bytes], bool] | None:
-    entries = released.entries(session)
-    known, standing = len(entries), census.standing(session)
+    entries, standing = released.entries(session, known), census.standing(session)
     safe = protected(spec, standing.counted, released.earlier(session, entries, spec.purpose))
     with session.ground.writing():
         now = session.now()
         number = session.ground.releases.next_number()
-        if number != known + 1:
+        is_next = number == max(entries, default=0) + 1
+        if not is_next:
             entries = released.entries(session, entries)
-        files = ledger.answer(entries, spec)
+        files = ledger.answer(entries.values(), spec)
         if files is not None:  # another process answered meanwhile; there is one answer
-            return next(number for number, entry in enumerate(entries, 1) if entry.spec == spec.canonical), files, True
-        check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries, spec))
+            return next(_asked(entries, spec))[0], files, True
+        check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries.values(), spec))
         approved.require()  # an officer may have taken it back while it was counted
         unchanged = session.ground.keyring.changes() == standing.changes and now < standing.until
-        if not unchanged or number != known + 1:
+        if not unchanged or not is_next:
             return None
         salt = random_bytes(SALT_BYTES)
         root = session.ground.log.head().frontier.root()

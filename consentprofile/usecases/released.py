@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -48,7 +48,7 @@ def released(session: Session) -> tuple[Released, ...]:
     """
     session.keys.require_officer()
     with session.ground.writing():
-        answered = {number: entry for number, entry in numbered(session).items() if entry.files}
+        answered = {number: entry for number, entry in entries(session).items() if entry.files}
     leaves = {dict(leaf.facts).get(RELEASE): leaf for leaf in mentioning(session, (Operation.RELEASED,))}
     return tuple(_released(number, entry.spec, leaves.get(number)) for number, entry in answered.items())
 
@@ -59,7 +59,7 @@ def stored(session: Session, number: int = 1) -> StoredRelease | None:
         return session.ground.releases.since(number)
 
 
-def numbered(session: Session, known: Mapping[int, Entry] = MappingProxyType({})) -> dict[int, Entry]:
+def entries(session: Session, known: Mapping[int, Entry] = MappingProxyType({})) -> dict[int, Entry]:
     """What every entry of the ledger says by its number, oldest first, but for those behind it.
 
     Entries that are ``known`` and have files are never changed again, and are not opened again. Costs some 0.1 seconds
@@ -77,17 +77,12 @@ def numbered(session: Session, known: Mapping[int, Entry] = MappingProxyType({})
         number += 1
 
 
-def entries(session: Session, known: Sequence[Entry] = ()) -> list[Entry]:
-    """The same, where numbers do not matter. Raises :class:`CorruptRecord`."""
-    return list(numbered(session, dict(enumerate(known, 1))).values())
-
-
-def earlier(session: Session, known: Sequence[Entry], purpose: str) -> Iterator[Settled]:
+def earlier(session: Session, known: Mapping[int, Entry], purpose: str) -> Iterator[Settled]:
     """What was settled for a purpose in the ``known`` entries, oldest first, one of them in memory at a time.
 
     Raises :class:`CorruptRecord`.
     """
-    return (settled(session, number) for number, entry in enumerate(known, 1) if entry.purpose == purpose)
+    return (settled(session, number) for number, entry in known.items() if entry.purpose == purpose)
 
 
 def settled(session: Session, number: int) -> Settled:

@@ -94,7 +94,8 @@ def crew_of(scene: Scene, monkeypatch: pytest.MonkeyPatch, workers: int) -> Read
 def nobody(stretch: Stretch) -> Tally:
     """That nobody counts in a stretch."""
     none = np.zeros(0, dtype=np.int64)
-    portion = Portion(np.zeros(0, dtype="S16"), none.astype(np.uint32), none.astype(np.uint32), None)
+    places = none.astype(np.uint32)
+    portion = Portion(np.zeros(0, dtype="S16"), places, places, places, None)
     return Tally(stretch.last, portion, none, none, none)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +11,7 @@ from consentprofile.crypto.keys import SlotKey
 from consentprofile.crypto.slots import SlotKind
 from consentprofile.model.event import Recorded
 from consentprofile.model.ids import Actor
+from consentprofile.release.ledger import Entry
 from consentprofile.release.spec import ReleaseSpec
 from consentprofile.store.files import Files
 from consentprofile.store.ports import Ground
@@ -122,11 +123,17 @@ def test_a_release_meanwhile_drops_nobody_who_is_still_there(scene: Scene, monke
     publish = release._publish
 
     def publishing(
-        session: Session, spec: ReleaseSpec, census: Census, asker: Actor, approved: Approved, charges: Charges
+        session: Session,
+        spec: ReleaseSpec,
+        census: Census,
+        asker: Actor,
+        approved: Approved,
+        charges: Charges,
+        known: Mapping[int, Entry],
     ) -> tuple[int, dict[str, bytes], bool]:
         assert scene.store.upkeep.run_retention(attended=True).resealed == 4
         standing.append(len(census.standing(session).counted.pseudonyms))
-        return publish(session, spec, census, asker, approved, charges)
+        return publish(session, spec, census, asker, approved, charges, known)
 
     monkeypatch.setattr(release, "_publish", publishing)
     scene.store.release(spec, scene.folder / "out")

@@ -111,7 +111,7 @@ class World:
         session = self.store._session
         return [
             Kept(entry.purpose, cell.key, cell.members, cell.value, cell.own)
-            for number, entry in enumerate(released.entries(session), 1)
+            for number, entry in released.entries(session).items()
             for cell in as_plain(released.settled(session, number))
         ]
 
