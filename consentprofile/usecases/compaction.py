@@ -91,7 +91,7 @@ def keep_up(session: Session, added: int) -> None:
     The events are committed already, so what stops compaction must not reach whoever recorded them: they would do it
     again. It is logged; what is wrong with the store itself, the next transaction says.
     """
-    slices, due = _Slices(session, seconds=KEEP_UP_SECONDS), MOVES * added
+    slices, due = _Slices(session, keeps_up=True), MOVES * added
     try:
         while due > 0 and is_due(session):
             due -= max(1, slices.advance())
@@ -126,10 +126,11 @@ class _Slices:
         *,
         everything: bool = False,
         progress: Callable[[int], None] | None = None,
-        seconds: float | None = None,
+        keeps_up: bool = False,
     ) -> None:
         self.done = Compacted()
-        self._seconds = SLICE_SECONDS if seconds is None else seconds
+        self._seconds = KEEP_UP_SECONDS if keeps_up else SLICE_SECONDS
+        self._keeps_up = keeps_up
         self._session = session
         self._few = 1 if everything else FEW
         self._progress = progress
@@ -170,6 +171,8 @@ class _Slices:
             merging = _Merging(self._session, self._few)
             moved = work(merging)
             merging.finish()
+            if not self._keeps_up:
+                self._session.ground.files.wal.slice_written()
         self.done = Compacted(
             moved=self.done.moved + moved,
             merged=self.done.merged + merging.merged,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from tests.store.test_files import commit
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A WAL that is long soon, and no transaction that writes much."""
+    """A WAL that is long soon, and no transaction that writes much, or so little that its size is not asked for."""
     monkeypatch.setattr(module, "WAL_LIMIT", 500_000)
     monkeypatch.setattr(module, "BULK", 60.0)
+    monkeypatch.setattr(module, "SHORT", 0.0)
 
 
 def wal(files: Files) -> int:
@@ -132,6 +134,52 @@ def test_a_process_that_was_stopped_on_its_way_does_not_let_the_wal_grow_for_eve
         assert (folder / DATA).stat().st_size > 2_000_000
         assert not FileLock(folder / CHECKPOINT, wait=0.0).acquire_at_once()
     stopped.close()
+    files.close()
+
+
+def test_what_it_holds_is_on_the_disk_before_anybody_has_to_wait(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails there fails nobody; what it does under the lock is what counts."""
+    files, done = Files(folder, wait=5.0, durability="relaxed"), list[str]()
+    acquire, move = files._writer.acquire, files.wal.move
+
+    def acquiring(*, shared: bool = False) -> None:
+        done.append("lock")
+        acquire(shared=shared)
+
+    def moving(mode: str) -> bool:
+        done.append(mode)
+        return move(mode)
+
+    def failing(path: Path) -> None:
+        done.append(path.name)
+        raise OSError(EIO, "Input/output error")
+
+    monkeypatch.setattr(files._writer, "acquire", acquiring)
+    monkeypatch.setattr(files.wal, "move", moving)
+    monkeypatch.setattr(module, "sync", failing)
+    commit(files, 1, 1_000_000)
+    assert done == ["lock", "data.db-wal", "lock", "PASSIVE"]
+    assert (folder / DATA).stat().st_size > 1_000_000
+    files.close()
+
+
+def test_after_some_slices_of_compaction_it_is_moved_although_it_is_short(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, moves, written = Files(folder, wait=5.0, durability="full"), list[int](), 0
+    move = files.wal.move
+
+    def moving(mode: str) -> bool:
+        moves.append(written)
+        return move(mode)
+
+    monkeypatch.setattr(files.wal, "move", moving)
+    for slot in range(2 * module.SLICES + 1):
+        with files.writing():
+            commit(files, slot, 10_000)
+            files.wal.slice_written()
+            written += 1
+    assert moves == [module.SLICES, 2 * module.SLICES]
     files.close()
 
 

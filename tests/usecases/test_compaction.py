@@ -12,6 +12,7 @@ import consentprofile as cp
 from consentprofile.crypto.binding import RecordType
 from consentprofile.crypto.keys import SlotKey
 from consentprofile.model import block
+from consentprofile.store import wal
 from consentprofile.store.ports import BLOCK, Blocks
 from consentprofile.usecases import compaction, recording
 from tests.support.sealed import every_row
@@ -111,6 +112,30 @@ def test_steps_come_to_an_end_and_each_is_a_transaction(scene: Scene) -> None:
         assert steps < 500
     assert steps > 3
     assert scene.store.check().findings == ()
+
+
+@pytest.mark.usefixtures("small")
+def test_whoever_waits_for_compaction_waits_for_short_checkpoints_too(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where much is recorded anyway, they are long and few."""
+    monkeypatch.setattr(wal, "SLICES", 1)
+    moved: list[str] = []
+    move = wal.Wal.move
+
+    def moving(self: wal.Wal, mode: str) -> bool:
+        moved.append(mode)
+        return move(self, mode)
+
+    monkeypatch.setattr(wal.Wal, "move", moving)
+    busy(scene)
+    compaction.keep_up(scene.store._session, 1)
+    assert not moved
+    steps = 1
+    while compaction.step(scene.store._session):
+        steps += 1
+    assert steps > 3
+    assert moved == ["PASSIVE"] * steps
 
 
 @pytest.mark.usefixtures("small")
