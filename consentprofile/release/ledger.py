@@ -7,7 +7,7 @@ or went.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -133,15 +133,19 @@ def _series(spec: bytes) -> bytes:
 # ---- looking up ---------------------------------------------------------------------------------
 
 
-def answer(entries: Iterable[Entry], spec: ReleaseSpec) -> dict[str, bytes] | None:
-    """The files that this very specification was answered with, or None if it never was."""
-    return next((found.published for found in entries if found.spec == spec.canonical and found.files), None)
+def asked(entries: Mapping[int, Entry], spec: ReleaseSpec) -> Iterator[tuple[int, Entry]]:
+    """Number and entry of what this very specification was answered with, or was paid for it."""
+    return ((number, found) for number, found in entries.items() if found.spec == spec.canonical)
+
+
+def answer(entries: Mapping[int, Entry], spec: ReleaseSpec) -> tuple[int, dict[str, bytes]] | None:
+    """The number and the files that this very specification was answered with, or None if it never was."""
+    return next(((number, found.published) for number, found in asked(entries, spec) if found.files), None)
 
 
 def charged(entries: Mapping[int, Entry], spec: ReleaseSpec) -> tuple[int, ChargedEntry] | None:
     """The number and the entry of what was paid for this very specification; None where nothing was."""
-    paid = ((number, found) for number, found in entries.items() if isinstance(found, ChargedEntry))
-    return next(((number, found) for number, found in paid if found.spec == spec.canonical), None)
+    return next(((number, found) for number, found in asked(entries, spec) if isinstance(found, ChargedEntry)), None)
 
 
 def earlier_periods(entries: Iterable[Entry], spec: ReleaseSpec) -> list[Period]:

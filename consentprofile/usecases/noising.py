@@ -113,9 +113,9 @@ def try_to_publish(
     find_widths(spec, mechanism(spec, spec.noise.loss))
     with session.ground.writing():
         now, known = session.now(), entries(session, known)
-        files = ledger.answer(known.values(), spec)
-        if files is not None:
-            return next(number for number, entry in known.items() if entry.spec == spec.canonical), files, True
+        found = ledger.answer(known, spec)
+        if found is not None:
+            return *found, True
         check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(known.values(), spec))
         approved.require()
         if session.ground.keyring.changes() != standing.changes or now >= standing.until:

@@ -6,7 +6,7 @@ compartments in force; an account whose key vanishes on the way is dropped befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -118,7 +118,7 @@ def plan(
     with session.ground.writing():
         now = session.now()
         entries = released.entries(session, known)
-        number, answered = next(_asked(entries, spec), (0, None))
+        number, answered = next(ledger.asked(entries, spec), (0, None))
         if answered is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries.values(), spec))
         with session.ground.files.data_transaction(full=False):
@@ -132,11 +132,6 @@ def plan(
     return msgspec.structs.replace(plan_release(spec, cells), approved=is_approved(session, spec))
 
 
-def _asked(entries: Mapping[int, Entry], spec: ReleaseSpec) -> Iterator[tuple[int, Entry]]:
-    """Number and entry of what was answered or paid for under this very specification."""
-    return ((number, entry) for number, entry in entries.items() if entry.spec == spec.canonical)
-
-
 def _answer(
     session: Session, spec: ReleaseSpec, asker: Actor, charges: Charges, known: Mapping[int, Entry]
 ) -> tuple[int, dict[str, bytes], bool] | None:
@@ -144,13 +139,13 @@ def _answer(
     with session.ground.writing():
         now = session.now()
         entries = released.entries(session, known)
-        files = ledger.answer(entries.values(), spec)
-        if files is None:
+        found = ledger.answer(entries, spec)
+        if found is None:
             check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries.values(), spec))
             if spec.noise is not None:
                 noising.require_payable(spec, spec.noise.loss, charges, entries, now)
             return None
-        number, _ = next(_asked(entries, spec))
+        number, files = found
         with session.ground.files.data_transaction(full=True):
             note(session, Operation.RELEASE_READ, now, spec.purpose, asker, (("release", number),))
     return number, files, True
@@ -167,7 +162,7 @@ def _publish(
 ) -> tuple[int, dict[str, bytes], bool]:
     """Protect what was counted and keep it in the ledger, unless somebody else has answered meanwhile.
 
-    ``known`` is the ledger as it was before anybody was counted; none of that is opened again.
+    ``known`` is the ledger as it was before anybody was counted; that is not opened again.
 
     What takes long is done before the writer lock is taken. Where keyring or ledger change between the two it is done
     anew, and at last under the lock.
@@ -178,7 +173,8 @@ def _publish(
         if found is not None:
             return found
     with session.ground.writing():
-        while (found := attempt(session, spec, census, asker, approved, known)) is None:
+        # The ledger as it is now: one that lost an entry meanwhile would never be followed by the next number.
+        while (found := attempt(session, spec, census, asker, approved, {})) is None:
             pass  # the clock has passed the end of a consent
     return found
 
@@ -194,9 +190,9 @@ def _try_to_publish(
         is_next = number == max(entries, default=0) + 1
         if not is_next:
             entries = released.entries(session, entries)
-        files = ledger.answer(entries.values(), spec)
-        if files is not None:  # another process answered meanwhile; there is one answer
-            return next(_asked(entries, spec))[0], files, True
+        found = ledger.answer(entries, spec)
+        if found is not None:  # another process answered meanwhile; there is one answer
+            return *found, True
         check_period(spec, session.policy, session.calendar, now, ledger.earlier_periods(entries.values(), spec))
         approved.require()  # an officer may have taken it back while it was counted
         unchanged = session.ground.keyring.changes() == standing.changes and now < standing.until

@@ -50,7 +50,7 @@ def test_an_entry_comes_back_from_its_bytes(numbers: set[int], by_platform: bool
 
 def test_an_outline_answers_and_names_nobody() -> None:
     value = made(spec(), 1, 2)
-    assert answer([value.outline], spec()) == FILES
+    assert answer({3: value.outline}, spec()) == (3, FILES)
     assert earlier_periods([value.outline], spec()) == [value.period]
     assert not any(member in pack(value.outline) for member in people(1, 2))
 
@@ -188,7 +188,7 @@ def test_entries_of_earlier_formats_are_read() -> None:
 def test_an_entry_of_an_earlier_format_keeps_its_bytes() -> None:
     for data in (earlier(1, COUNTED_CELL), earlier(2, WEIGHED_CELL)):
         assert pack(unpack(data)) == data
-        assert answer([unpack(data)], spec()) == FILES
+        assert answer({1: unpack(data)}, spec()) == (1, FILES)
 
 
 EARLIER = {
@@ -212,12 +212,12 @@ def test_contradictions_in_earlier_formats_are_corrupt(data: bytes) -> None:
 
 
 def test_a_repetition_is_answered_with_the_stored_bytes() -> None:
-    entries = [made(spec(until="2024-06-01")), made(spec(), 1, 2)]
-    assert answer(entries, spec(name='"another name"', by="[]")) == FILES
+    entries = {1: made(spec(until="2024-06-01")), 2: made(spec(), 1, 2)}
+    assert answer(entries, spec(name='"another name"', by="[]")) == (2, FILES)
 
 
 def test_another_question_or_period_is_not_answered() -> None:
-    entries = [made(spec())]
+    entries = {1: made(spec())}
     for other in (spec(until="2024-06-01"), spec(by='["kind"]'), spec(where="{ kind = ['login'] }")):
         assert answer(entries, other) is None
 

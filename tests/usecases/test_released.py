@@ -250,3 +250,19 @@ def test_an_entry_is_opened_once_before_the_lock_and_only_new_ones_under_it(scen
         scene.store.release(third, scene.folder / "third")
     # once to find whether it has been asked before, and once more its cells, to hold the new ones against them
     assert seen == [1, 2, 1, 2]
+
+
+def test_a_ledger_that_loses_an_entry_meanwhile_does_not_keep_the_lock(scene: Scene, spec: Path) -> None:
+    """By somebody who writes to the file: the number that would follow what was read before never comes."""
+    for name, instead in (("first", "[]"), ("second", '["kind"]'), ("third", '["kind", "platform"]')):
+        (scene.folder / name).write_text(spec.read_text().replace('by = ["platform"]', f"by = {instead}"))
+    for name in ("first", "second"):
+        scene.store.release(scene.folder / name, scene.folder / f"{name}-out")
+    for number in range(1, 39):
+        scene.store.erase(f"acct-{number}")  # nobody is left, so no earlier cells are read
+
+    def losing(done: int, last: int) -> None:
+        connection = scene.store._session.ground.files.data
+        connection.execute("DELETE FROM release WHERE number = 2")
+
+    assert scene.store.release(scene.folder / "third", scene.folder / "out", progress=losing).number == 2
