@@ -14,6 +14,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -147,7 +148,7 @@ class _Slices:
             self.advance()
         while self._slice(lambda _: self._blocks.move_tail(TAIL_AT_ONCE)):
             pass
-        with self._session.ground.recording():
+        with self._transaction():
             self._blocks.begin_merging_all()
 
     def is_merging(self) -> bool:
@@ -159,20 +160,26 @@ class _Slices:
         """Give the free pages of the file back."""
         more = True
         while more:
-            with self._session.ground.recording():
+            with self._transaction():
                 more = self._blocks.shrink(PAGES_AT_ONCE)
 
     @property
     def _blocks(self) -> Blocks:
         return self._session.ground.blocks
 
-    def _slice(self, work: Callable[[_Merging], int]) -> int:
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A slice's own; where others may wait for it, its share of a checkpoint is kept short, too."""
         with self._session.ground.recording():
+            yield
+            if not self._keeps_up:
+                self._session.ground.files.wal.slice_written()
+
+    def _slice(self, work: Callable[[_Merging], int]) -> int:
+        with self._transaction():
             merging = _Merging(self._session, self._few)
             moved = work(merging)
             merging.finish()
-            if not self._keeps_up:
-                self._session.ground.files.wal.slice_written()
         self.done = Compacted(
             moved=self.done.moved + moved,
             merged=self.done.merged + merging.merged,
