@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consentprofile.store.connection import CACHE_KIB, cache_kib, connect
+from consentprofile.store.connection import CACHE_KIB, PRAGMAS, cache_kib, connect
 from consentprofile.store.names import DATA, KEYS
 
 MIB = 1 << 20
@@ -52,3 +52,16 @@ def test_what_a_transaction_changes_stays_in_memory_even_where_less_is_cached(tm
         assert path.stat().st_size == before
         connection.execute("COMMIT")
         assert path.stat().st_size > before + 200 * 4000
+
+
+@pytest.mark.parametrize("file", [KEYS, DATA])
+def test_the_format_says_what_connections_set(file: str) -> None:
+    """Each value stands in its row and column; what a file has not, has a dash."""
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    _, _, table = page.partition("| pragma | keys.db | data.db |\n|---|---|---|\n")
+    rows = [line.strip("| ").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+    column = (KEYS, DATA).index(file) + 1
+    told = {row[0].split("`")[1]: row[column].strip("`").split()[0].replace(",", "") for row in rows}
+    assert {name: value for name, value in told.items() if value != "\N{EN DASH}"} == {
+        name: str(value) for name, value in PRAGMAS[file]
+    }
