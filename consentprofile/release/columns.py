@@ -40,6 +40,7 @@ _AHEAD: Final = 64
 # MessagePack: the first byte of what is met, and how many bytes it takes in all.
 _FIXED_ARRAY: Final = 0x90
 _LONG_ARRAY: Final = 16
+"""Elements that an array with this first byte does not have any more."""
 _ARRAY_16: Final = 0xDC
 _BYTES_8: Final = 0xC4
 _UINT_32: Final = 0xCE
@@ -56,6 +57,7 @@ _HEAD: Final = (
 )
 """What an event's array begins with, before its fields."""
 _HEAD_ELEMENTS: Final = 3
+"""Id, time and kind."""
 _HEAD_BYTES: Final = _DIGEST + 5 + 1
 _LEAST: Final = 1 + _HEAD_BYTES
 """Bytes of an event without fields, its array's own head included."""
